@@ -1,0 +1,1 @@
+"""Describes SageMaker pipelines from params/ and starts them: python -m pipelines run --all."""

@@ -1,0 +1,64 @@
+"""python -m pipelines run params/ncf.yml | --all [--dry-run] [--wait], validate, schema."""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines import commands, runs
+from pipelines import project as projects
+from pipelines.errors import ProjectError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    main_parser = argparse.ArgumentParser(prog="python -m pipelines", description="Compile and start pipelines.")
+    programs = main_parser.add_subparsers(dest="program", required=True)
+    for name, about in (
+        ("run", "start the run that the params describe, or say that it was already"),
+        ("validate", "check params, data lock and definition; starts nothing"),
+    ):
+        program = programs.add_parser(name, help=about, description=about)
+        which = program.add_mutually_exclusive_group(required=True)
+        which.add_argument("params", nargs="?", type=Path, help="params/<model>.yml")
+        which.add_argument("--all", action="store_true", help="every params file of the project")
+    program = programs.choices["run"]
+    program.add_argument("--dry-run", action="store_true", help="print the definition; no credentials, no cloud")
+    program.add_argument("--wait", action="store_true", help="follow the run to its end")
+    programs.add_parser("schema", help="write the editors' JSON Schemas to params/schema/")
+    return main_parser
+
+
+def dispatch(arguments: argparse.Namespace) -> None:
+    """Run one program in the project that the params file, or else the working directory, lies in."""
+    root = projects.find_root(getattr(arguments, "params", None) or Path.cwd() / projects.FILE)
+    if arguments.program == "schema":
+        return commands.write_schemas(root)
+    paths = runs.find(root) if arguments.all else [arguments.params]
+    if arguments.program == "validate":
+        return commands.validate(root, paths, os.environ)
+    if arguments.dry_run:
+        return commands.dry_run(root, paths, os.environ)
+    return commands.run(root, paths, os.environ, wait=arguments.wait)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0, 1 with one line for what the user can put right, 3 for what we have to, 130 after Ctrl-C."""
+    arguments = parser().parse_args(argv)
+    try:
+        dispatch(arguments)
+    except ProjectError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception:  # noqa: BLE001 - a mistake of ours: all of it is shown, and the exit code says whose it is
+        traceback.print_exc()
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,254 @@
+"""The NCF pipeline: Prepare -> Train -> Evaluate -> Gate -> Register, or GateFailed."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines import sdk
+from pipelines.cloud import Cloud
+from pipelines.identity import canonical
+from pipelines.params import Params
+from pipelines.sources import Sources
+from pipelines.steps import Input, ProcessingJob, TrainingJob, folder, location, processing_step, training_step
+
+METRICS = {name: rf"{name}=([0-9.]+);" for name in ("HR", "NDCG", "Loss")}
+# parameters of one execution: none of them is part of the definition, so none of them is part of a run's identity
+NO_CHAMPION = "none"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every step is built from."""
+
+    params: Params
+    sources: Sources
+    cloud: Cloud
+    session: Any  # the SDK's PipelineSession
+
+    def s3(self, key: str) -> str:
+        """The address of a key in the artifact bucket."""
+        return f"s3://{self.cloud.bucket}/{key}"
+
+    @property
+    def program(self) -> Input:
+        """The packed processing_code, as plain files: a processing container cannot unpack."""
+        return Input(self.s3(f"code/processing_code/{self.sources.processing}/"), self.sources.processing)
+
+
+def define(params: Params, sources: Sources, cloud: Cloud) -> dict[str, Any]:
+    """The pipeline definition as SageMaker takes it. Pure: no network, no files, equal inputs give equal output.
+
+    Raises ProjectError for params that a job cannot be asked for.
+    """
+    with sdk.compiling(cloud):
+        from sagemaker.mlops.workflow.pipeline import Pipeline
+
+        context = Context(params, sources, cloud, sdk.session(cloud))
+        parameters = execution_parameters(context)
+        prepare_job = prepare(context)
+        prepare_step = processing_step(cloud, context.session, prepare_job, prepare_outputs(context, prepare_job))
+        train_job = train(context, prepare_job, prepare_step)
+        train_step = training_step(cloud, context.session, train_job)
+        evaluate_job = evaluate(context, (prepare_job, prepare_step), (train_job, train_step), parameters)
+        decision, metrics = property_files()
+        evaluate_step = processing_step(
+            cloud, context.session, evaluate_job, evaluate_outputs(context, evaluate_job, parameters)
+        )
+        evaluate_step.property_files = [decision, metrics]
+        gate_step = gate(context, evaluate_step, decision, register(context, train_step, evaluate_step, parameters))
+        pipeline = Pipeline(
+            name="compiled",  # not part of the definition
+            parameters=list(parameters.values()),
+            steps=[prepare_step, train_step, evaluate_step, gate_step],
+            sagemaker_session=context.session,
+            pipeline_experiment_config=None,
+        )
+        definition: dict[str, Any] = json.loads(pipeline.definition())
+    return definition
+
+
+def execution_parameters(context: Context) -> dict[str, Any]:
+    """Commit, and the champion: the folder of its archive, and a short name that keeps evaluations of it apart."""
+    from sagemaker.core.workflow.parameters import ParameterString
+
+    return {
+        "commit": ParameterString("Commit", default_value="unknown"),
+        "champion": ParameterString("Champion", default_value=NO_CHAMPION),
+        "champion_uri": ParameterString("ChampionUri", default_value=context.s3(f"champion/{NO_CHAMPION}/")),
+    }
+
+
+def prepare(context: Context) -> ProcessingJob:
+    """Interactions of the locked partitions, filtered and split by time."""
+    given, lock = context.params.prepare, context.sources.lock
+    settings = {
+        "--engine": given.engine,
+        "--columns": canonical(context.params.columns.model_dump()),
+        "--min-user-interactions": str(given.min_user_interactions),
+        "--min-item-users": str(given.min_item_users),
+        "--split": given.split,
+        "--holdout-days": str(given.holdout_days),
+        "--max-bad-ratio": str(given.max_bad_ratio),
+        "--lock-dir": folder("input", "lock"),
+        "--data-dir": folder("input", "data"),
+        "--train-dir": folder("output", "train"),
+        "--holdout-dir": folder("output", "holdout"),
+        "--report-dir": folder("output", "report"),
+    }
+    return ProcessingJob(
+        name="Prepare",
+        program="prepare.py",
+        image=context.cloud.images.processing,
+        instance_type=given.instance_type,
+        arguments=flat(settings),
+        inputs={
+            "code": context.program,
+            "lock": Input(context.s3(f"locks/{lock}/lock.json"), lock),
+            "data": Input(context.s3(f"locks/{lock}/partitions.manifest"), lock, manifest=True),
+        },
+    )
+
+
+def prepare_outputs(context: Context, job: ProcessingJob) -> dict[str, str]:
+    """Each output's address, below the job's key."""
+    return {name: f"{location(context.cloud, job)}/{name}" for name in ("train", "holdout", "report")}
+
+
+def train(context: Context, prepared: ProcessingJob, prepare_step: Any) -> TrainingJob:
+    """The model archive, from the training part of what Prepare left."""
+    params = context.params
+    given = params.hyperparameters.model_dump(exclude={"top_k", "test_num_ng"})
+    given |= {
+        "models": params.train.models[0],
+        "seed": params.train.seed,
+        "top_k": params.hyperparameters.top_k or params.evaluate.top_k[0],
+        "test_num_ng": params.evaluate.test_num_ng,
+    }
+    code = context.s3(f"code/training_code/{context.sources.training}/sourcedir.tar.gz")
+    return TrainingJob(
+        name="Train",
+        image=context.cloud.images.training,
+        instance_type=params.train.instance_type,
+        hyperparameters={name: str(value) for name, value in given.items()},
+        code=Input(code, context.sources.training),
+        train=Input(output(prepare_step, "train"), f"{prepared.key}/train"),
+        max_runtime_seconds=params.train.max_runtime_seconds,
+        spot=params.train.spot,
+        metrics=METRICS,
+    )
+
+
+def evaluate(
+    context: Context, prepared: tuple[ProcessingJob, Any], trained: tuple[TrainingJob, Any], parameters: dict[str, Any]
+) -> ProcessingJob:
+    """Metrics on the holdout, and the gate's decision. Its archive arrives unextracted."""
+    given, gate_rules = context.params.evaluate, context.params.gate.model_dump()
+    settings = {
+        "--top-k": ",".join(str(depth) for depth in given.top_k),
+        "--test-num-ng": str(given.test_num_ng),
+        "--gate": canonical(gate_rules),
+        "--seed": str(context.params.train.seed),
+        "--model-dir": folder("input", "model"),
+        "--train-dir": folder("input", "train"),
+        "--holdout-dir": folder("input", "holdout"),
+        "--champion-dir": folder("input", "champion"),
+        "--output-dir": folder("output", "evaluation"),
+    }
+    prepare_job, prepare_step = prepared
+    train_job, train_step = trained
+    return ProcessingJob(
+        name="Evaluate",
+        program="evaluate.py",
+        image=context.cloud.images.processing,
+        instance_type=given.instance_type,
+        arguments=flat(settings),
+        inputs={
+            "code": context.program,
+            "model": Input(train_step.properties.ModelArtifacts.S3ModelArtifacts, train_job.key),
+            "train": Input(output(prepare_step, "train"), f"{prepare_job.key}/train"),
+            "holdout": Input(output(prepare_step, "holdout"), f"{prepare_job.key}/holdout"),
+            "champion": Input(parameters["champion_uri"], "an execution parameter"),
+        },
+    )
+
+
+def evaluate_outputs(context: Context, job: ProcessingJob, parameters: dict[str, Any]) -> dict[str, Any]:
+    """One output, which depends on the champion too: evidence about one is not overwritten by that about another."""
+    from sagemaker.core.workflow.functions import Join
+
+    return {
+        "evaluation": Join(on="/", values=[location(context.cloud, job), parameters["champion"], "evaluation"]),
+    }
+
+
+def property_files() -> tuple[Any, Any]:
+    """decision.json, which the gate reads, and evaluation.json."""
+    from sagemaker.core.workflow.properties import PropertyFile
+
+    return (
+        PropertyFile(name="Decision", output_name="evaluation", path="decision.json"),
+        PropertyFile(name="Evaluation", output_name="evaluation", path="evaluation.json"),
+    )
+
+
+def gate(context: Context, evaluate_step: Any, decision: Any, register_step: Any) -> Any:
+    """Evaluate decided; this step only follows. A failed gate says why and what to do."""
+    from sagemaker.core.workflow.conditions import ConditionEquals
+    from sagemaker.core.workflow.functions import Join, JsonGet
+    from sagemaker.mlops.workflow.condition_step import ConditionStep
+    from sagemaker.mlops.workflow.fail_step import FailStep
+
+    reason = JsonGet(step_name=evaluate_step.name, property_file=decision, json_path="reason")
+    advice = "change params/ or the data and push again, or raise run.nonce; evidence:"
+    failed = FailStep(
+        name="GateFailed",
+        error_message=Join(
+            on=" ", values=["Not registered:", reason, "|", advice, output(evaluate_step, "evaluation")]
+        ),
+    )
+    allowed = JsonGet(step_name=evaluate_step.name, property_file=decision, json_path="register")
+    return ConditionStep(
+        name="Gate",
+        conditions=[ConditionEquals(left=allowed, right=True)],
+        if_steps=[register_step],
+        else_steps=[failed],
+    )
+
+
+def register(context: Context, train_step: Any, evaluate_step: Any, parameters: dict[str, Any]) -> Any:
+    """Registration by a function that looks for the archive's digest first.
+
+    SageMaker never caches its own RegisterModel step, so each run of equal inputs would add a version.
+    """
+    from sagemaker.core.lambda_helper import Lambda
+    from sagemaker.core.workflow.execution_variables import ExecutionVariables
+    from sagemaker.mlops.workflow.lambda_step import LambdaOutput, LambdaOutputTypeEnum, LambdaStep
+
+    function = Lambda(function_arn=context.cloud.register_function_arn, session=context.session)
+    return LambdaStep(
+        name="Register",
+        lambda_func=function,
+        inputs={
+            "group": context.params.registry.group,
+            "image": context.cloud.images.serving,
+            "archive_uri": train_step.properties.ModelArtifacts.S3ModelArtifacts,
+            "evaluation_uri": output(evaluate_step, "evaluation"),
+            "execution_arn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
+            "commit": parameters["commit"],
+            "data_lock_sha256": context.sources.lock,
+        },
+        outputs=[
+            LambdaOutput("package_arn", LambdaOutputTypeEnum.String),
+            LambdaOutput("created", LambdaOutputTypeEnum.Boolean),
+        ],
+    )
+
+
+def output(step: Any, name: str) -> Any:
+    """A reference to where a processing step's output lies."""
+    return step.properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
+
+
+def flat(settings: dict[str, str]) -> tuple[str, ...]:
+    """{"--a": "1"} as ("--a", "1")."""
+    return tuple(part for pair in settings.items() for part in pair)

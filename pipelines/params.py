@@ -1,0 +1,269 @@
+"""params/<model>.yml and its data lock: what to train, and on which data."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from pipelines import documents
+from pipelines import project as projects
+from pipelines.errors import ProjectError, nearest
+from pipelines.models import Section, parse
+from pipelines.names import Column, Digest, Group, Instance, LockPath, Metric, PartitionKey, Word
+
+PIPELINES = {"ncf": "pipelines.ncf"}  # name in `pipeline:` -> module with define(); a new pipeline is one line here
+MODEL_NAME = re.compile(r"^[a-z](?:-?[a-z0-9]){0,31}$")
+
+
+def known_pipeline(name: str) -> str:
+    """The name of a pipeline that exists. Raises ValueError, as pydantic wants it, naming the nearest."""
+    if name not in PIPELINES:
+        raise ValueError(f"unknown pipeline {name!r}; write {nearest(name, PIPELINES) or ' or '.join(PIPELINES)}")
+    return name
+
+
+Pipeline = Annotated[str, AfterValidator(known_pipeline), Field(json_schema_extra={"enum": sorted(PIPELINES)})]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Depths = Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(strict=False, min_length=1, max_length=10)]
+# how a model is promoted: merged by the bot after checks, or by a person
+Release = Literal["auto", "merge_request"]
+
+
+class Columns(Section):
+    """Names of the data's columns."""
+
+    user: Column
+    item: Column
+    time: Column
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len({self.user.lower(), self.item.lower(), self.time.lower()}) < 3:
+            raise ValueError("user, item and time must be three different columns")
+        return self
+
+
+class Prepare(Section):
+    """The preprocessing job. One machine: DuckDB does not spread over several."""
+
+    engine: Literal["duckdb"] = "duckdb"
+    min_user_interactions: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    min_item_users: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    split: Literal["temporal"] = "temporal"
+    holdout_days: Annotated[int, Field(ge=1, le=365)] = 7
+    max_bad_ratio: Fraction = 0.01
+    instance_type: Instance = "ml.m5.xlarge"
+    instance_count: Literal[1] = 1
+
+
+class Train(Section):
+    """The training job."""
+
+    models: Annotated[tuple[Literal["neumf", "gmf", "mlp"], ...], Field(strict=False, min_length=1, max_length=1)] = (
+        "neumf",
+    )
+    instance_type: Instance = "ml.m5.2xlarge"
+    instance_count: Literal[1] = 1
+    spot: bool = False
+    max_runtime_seconds: Annotated[int, Field(ge=60, le=432_000)] = 7200
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
+
+
+class Hyperparameters(Section):
+    """The names of LotteON's training script. `top_k` and `test_num_ng` may be given here or under `evaluate`."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 10
+    lr: Annotated[float, Field(gt=0, le=10)] = 0.008
+    batch_size: Annotated[int, Field(ge=1, le=1_048_576)] = 10_240
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    factor_num: Annotated[int, Field(ge=1, le=1024)] = 32
+    num_layers: Annotated[int, Field(ge=1, le=8)] = 3
+    num_ng: Annotated[int, Field(ge=1, le=1000)] = 4
+    top_k: Annotated[int, Field(ge=1, le=1000)] | None = None
+    test_num_ng: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+
+class Evaluate(Section):
+    """The evaluation job."""
+
+    top_k: Depths = (10, 50)
+    test_num_ng: Annotated[int, Field(ge=1, le=100_000)] = 99
+    instance_type: Instance = "ml.m5.xlarge"
+
+    @field_validator("top_k")
+    @classmethod
+    def _distinct(cls, depths: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(depths)) != len(depths):
+            raise ValueError("each depth once")
+        return depths
+
+
+class Minimum(Section):
+    """The least a metric may be."""
+
+    min: Fraction
+
+
+class Relative(Section):
+    """How much worse than the champion a candidate may be, at that confidence."""
+
+    metric: Metric = "ndcg@10"
+    interval: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    max_drop: Fraction = 0.001
+
+
+class Sanity(Section):
+    """What must hold whatever the numbers are."""
+
+    beat_popularity: bool = True
+    min_users: Annotated[int, Field(ge=1)] = 200
+
+
+class Gate(Section):
+    """What a candidate must reach before it is registered. There is no gate that is off."""
+
+    absolute: Annotated[dict[Metric, Minimum], Field(min_length=1)]
+    relative: Relative = Relative()
+    sanity: Sanity = Sanity()
+
+
+class Registry(Section):
+    """The model package group; `load` fills in `<project>-<model>`, so that params need not name the project."""
+
+    group: Group = ""
+
+
+class Run(Section):
+    """Raise `nonce` to train identical inputs again, visibly."""
+
+    nonce: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+
+
+class Build(Section):
+    """How long `--wait` waits before it leaves a run to itself."""
+
+    wait_minutes: Annotated[float, Field(gt=0, le=70)] = 60  # the retrain build itself has 75
+
+
+class Params(Section):
+    """params/<model>.yml."""
+
+    pipeline: Pipeline
+    data: LockPath
+    columns: Columns
+    prepare: Prepare = Prepare()
+    train: Train = Train()
+    hyperparameters: Hyperparameters = Hyperparameters()
+    evaluate: Evaluate = Evaluate()
+    gate: Gate
+    registry: Registry = Registry()
+    release: dict[projects.Environment, Release] = Field(default={"staging": "auto", "production": "merge_request"})
+    run: Run = Run()
+    build: Build = Build()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _aliases(cls, document: Any) -> Any:
+        """LotteON's `top_k` and `test_num_ng` under hyperparameters mean evaluate's where that says nothing."""
+        if not isinstance(document, dict):
+            return document
+        given, evaluate = document.get("hyperparameters"), document.get("evaluate", {})
+        if not (isinstance(given, dict) and isinstance(evaluate, dict)):
+            return document
+        aliases = {"test_num_ng": given.get("test_num_ng"), "top_k": given.get("top_k")}
+        aliases["top_k"] = [aliases["top_k"]] if isinstance(aliases["top_k"], int) else None
+        return {**document, "evaluate": {**{key: value for key, value in aliases.items() if value}, **evaluate}}
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        given, evaluate = self.hyperparameters, self.evaluate
+        if given.top_k is not None and given.top_k not in evaluate.top_k:
+            raise ValueError(f"hyperparameters.top_k: {given.top_k} is not in evaluate.top_k; say it in one place")
+        if given.test_num_ng is not None and given.test_num_ng != evaluate.test_num_ng:
+            raise ValueError(
+                f"hyperparameters.test_num_ng: {given.test_num_ng} contradicts evaluate.test_num_ng "
+                f"{evaluate.test_num_ng}; say it in one place"
+            )
+        measured = {f"{metric}@{depth}" for depth in evaluate.top_k for metric in ("hr", "ndcg", "recall")}
+        for key, metric in [
+            *((f"gate.absolute.{name}", name) for name in self.gate.absolute),
+            ("gate.relative.metric", self.gate.relative.metric),
+        ]:
+            if metric not in measured:
+                raise ValueError(f"{key}: {metric} is not measured; add {metric.split('@')[1]} to evaluate.top_k")
+        return self
+
+
+class Partition(Section):
+    """One file of the data set: where it is below the bucket, and what it must be."""
+
+    key: PartitionKey
+    sha256: Digest
+    bytes: Annotated[int, Field(ge=1)]
+    rows: Annotated[int, Field(ge=0)]
+
+
+class DataLock(Section):
+    """params/<model>.data.yml: the exact data a model is trained on."""
+
+    dataset: Word
+    reason: Literal["new-partition", "schedule", "drift", "backfill", "manual"]
+    partitions: Annotated[tuple[Partition, ...], Field(strict=False, min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        keys = [partition.key for partition in self.partitions]
+        for index, key in enumerate(keys):
+            if not key.startswith(f"raw/{self.dataset}/"):
+                raise ValueError(
+                    f"partitions[{index}].key: {key} is not of this data set; it is raw/{self.dataset}/..."
+                )
+            if key in keys[:index]:
+                raise ValueError(f"partitions[{index}].key: {key} is listed twice; keep one")
+        if not sum(partition.rows for partition in self.partitions):
+            raise ValueError("partitions: no rows in any of them; lock data that has some")
+        return self
+
+    def canonical(self) -> bytes:
+        """lock.json as the preprocessing job reads it. Order of partitions and reason change nothing."""
+        partitions = sorted(
+            (partition.model_dump() for partition in self.partitions), key=lambda item: str(item["key"])
+        )
+        return json.dumps({"dataset": self.dataset, "partitions": partitions}, sort_keys=True).encode()
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the data."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+
+def model_name(path: Path) -> str:
+    """params/ncf.yml -> ncf. Raises ProjectError for a name that cannot name AWS resources."""
+    if not MODEL_NAME.fullmatch(path.stem):
+        raise ProjectError(f"{path}: {path.stem} cannot name a model; use lower-case letters, digits and single dashes")
+    return path.stem
+
+
+def load(path: Path, document_text: str | None = None) -> Params:
+    """The params in a file, or in a text under that name, checked against project.yml's environments.
+
+    Raises ProjectError naming the file, the key and what to write instead.
+    """
+    params = parse(Params, path, documents.load(path, document_text))
+    project = projects.load(projects.find_root(path))
+    group = params.registry.group or f"{project.project}-{model_name(path)}"
+    known = project.environments
+    for environment in params.release:
+        if environment not in known:
+            match = nearest(environment, known)
+            remedy = f"did you mean {match}?" if match else f"project.yml has {', '.join(known)}"
+            raise ProjectError(f"{path}: release.{environment}: unknown environment; {remedy}")
+    return params.model_copy(update={"registry": Registry(group=group)})
+
+
+def load_lock(path: Path, document_text: str | None = None) -> DataLock:
+    """The data lock in a file, or in a text under that name. Raises ProjectError as `load` does."""
+    return parse(DataLock, path, documents.load(path, document_text))
