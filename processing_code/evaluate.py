@@ -1,0 +1,181 @@
+"""Measure a model archive on the holdout and decide whether it may go on.
+
+Ships alone: imports only the standard library, this folder and its requirements.txt.
+
+    python evaluate.py --model-dir model --train-dir train --holdout-dir holdout --champion-dir champion \
+        --output-dir evaluation --gate '{"absolute": {"ndcg@10": {"min": 0.02}}}'
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from gate import Decision, Evidence, check_rules, decide
+from intervals import Interval, bootstrap
+from model_archive import Integers, ModelArchive, read_archive, scorer
+from problems import ProcessingError, exit_code
+from ranking import Holdout, PerUser, Protocol, difference, group, mean, measure, popularity_scorer
+from tables import write_json
+
+NO_CHAMPION = "NONE"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is measured on: the vocabulary, the training items, and the holdout with the time it begins after."""
+
+    users: list[str]
+    items: list[str]
+    train_item: Integers
+    holdout: Holdout
+    holdout_after: str
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The champion's scores, or why there are none."""
+
+    archive: ModelArchive | None
+    metrics: PerUser | None
+    doubts: tuple[str, ...]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("model", "train", "holdout", "output"):
+        arguments.add_argument(f"--{name}-dir", type=Path, required=True)
+    arguments.add_argument("--champion-dir", type=Path, help="holds model.tar.gz, or the marker NONE")
+    arguments.add_argument("--top-k", type=cutoffs, default=(10, 50), help="comma separated")
+    arguments.add_argument("--test-num-ng", type=int, default=99)
+    arguments.add_argument("--gate", type=json.loads, required=True, help="JSON of the params' gate")
+    arguments.add_argument("--seed", type=int, default=1)
+    return arguments
+
+
+def cutoffs(text: str) -> tuple[int, ...]:
+    """ "10,50" as numbers from 1."""
+    found = tuple(sorted({int(part) for part in text.split(",")}))
+    if not found or found[0] < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 10,50")
+    return found
+
+
+def evaluate(argv: Sequence[str] | None = None) -> None:
+    """The whole program. Raises ProcessingError when the candidate or the data cannot be read."""
+    arguments = parser().parse_args(argv)
+    gate = arguments.gate
+    check_rules(gate)  # before the work, not after it
+    protocol = Protocol(arguments.top_k, arguments.test_num_ng, arguments.seed)
+    data = load(arguments.train_dir, arguments.holdout_dir)
+    candidate = read_archive(arguments.model_dir / "model.tar.gz")
+    ours = measure(scorer(candidate, data.users, data.items), data.holdout, protocol)
+    popular = measure(popularity_scorer(data.train_item, len(data.items)), data.holdout, protocol)
+    champion = challenge(arguments.champion_dir, data, protocol)
+    level = float(gate.get("relative", {}).get("interval", 0.95))
+    compared = None
+    if champion.metrics is not None:
+        compared = bootstrap(difference(ours, champion.metrics), level, protocol.seed)
+    doubts = (*own_doubts(candidate, data), *champion.doubts)
+    decision = decide(gate, Evidence(mean(ours), mean(popular), len(data.holdout.users), compared, doubts))
+
+    def intervals(metrics: PerUser) -> dict[str, Interval]:
+        return bootstrap(metrics, level, protocol.seed)
+
+    record = {
+        "archive_sha256": candidate.sha256,
+        "metrics": shown(intervals(ours)),
+        "baselines": {"popularity": shown(intervals(popular))},
+        "champion": describe(champion, compared, intervals),
+        "users": len(data.holdout.users),
+        "gate": gate,
+    }
+    write(arguments.output_dir, decision, record, intervals(ours))
+
+
+def load(train: Path, holdout: Path) -> Data:
+    """Read what prepare.py wrote."""
+    try:
+        users, items = (pq.read_table(train / f"{name}.parquet")["id"].to_pylist() for name in ("users", "items"))
+        seen, held = (pq.read_table(folder / "interactions.parquet") for folder in (train, holdout))
+        manifest = json.loads((holdout / "manifest.json").read_text(encoding="utf-8"))
+        after = str(manifest["holdout"]["after"])
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise ProcessingError(f"{train}, {holdout}: not what prepare.py writes ({error})") from error
+    (user, item), (held_user, held_item) = (
+        [table[name].to_numpy().astype(np.int64) for name in ("user", "item")] for table in (seen, held)
+    )
+    if not len(held_user):
+        raise ProcessingError(f"{holdout}: holds no interaction; prepare.py refuses an empty holdout")
+    asked = np.unique(held_user)
+    groups = group(held_user, held_item, asked), group(user, item, asked)
+    return Data(users, items, item, Holdout(asked, *groups, len(items)), after)
+
+
+def own_doubts(candidate: ModelArchive, data: Data) -> tuple[str, ...]:
+    """Why the candidate's own numbers could not be trusted."""
+    doubts = []
+    if candidate.users != data.users or candidate.items != data.items:
+        doubts.append("the archive's users or items are not those of the training data")
+    if candidate.data_through > data.holdout_after:
+        doubts.append(f"the archive's data reaches to {candidate.data_through}, into the holdout")
+    return tuple(doubts)
+
+
+def challenge(folder: Path | None, data: Data, protocol: Protocol) -> Champion:
+    """Score the champion on the same holdout. One that cannot be compared fairly is a doubt, never a silence."""
+    if folder is None or (folder / NO_CHAMPION).is_file():
+        return Champion(None, None, ())
+    try:
+        archive = read_archive(folder / "model.tar.gz")
+    except ProcessingError as error:
+        return Champion(None, None, (f"the champion cannot be read: {error}",))
+    if archive.data_through > data.holdout_after:
+        doubt = f"the champion's data reaches to {archive.data_through}, into the holdout after {data.holdout_after}"
+        return Champion(archive, None, (doubt,))
+    metrics = measure(scorer(archive, data.users, data.items), data.holdout, protocol)
+    return Champion(archive, metrics, ())
+
+
+def describe(champion: Champion, compared: Any, intervals: Any) -> dict[str, Any] | None:
+    """The champion as decision.json shows it."""
+    if champion.archive is None:
+        return None
+    return {
+        "archive_sha256": champion.archive.sha256,
+        "data_through": champion.archive.data_through,
+        "metrics": champion.metrics and shown(intervals(champion.metrics)),
+        "difference": compared and shown(compared),
+    }
+
+
+def shown(found: Mapping[str, Interval]) -> dict[str, dict[str, float]]:
+    """Intervals as JSON."""
+    return {name: {"value": one.value, "low": one.low, "high": one.high} for name, one in found.items()}
+
+
+def write(output: Path, decision: Decision, record: dict[str, Any], metrics: Mapping[str, Interval]) -> None:
+    """Write decision.json, and evaluation.json in SageMaker's model-quality layout."""
+    quality = {
+        name: {"value": one.value, "standard_deviation": asdict(one)["standard_deviation"]}
+        for name, one in metrics.items()
+    }
+    write_json(output / "evaluation.json", {
+        "version": 0.0, "dataset": {"item_count": record["users"]}, "regression_metrics": quality,
+    })  # fmt: skip
+    write_json(output / "decision.json", {
+        "verdict": decision.verdict, "register": decision.register, "reasons": list(decision.reasons),
+        "reason": "; ".join(decision.reasons), **record,
+    })  # fmt: skip
+    print(f"verdict: {decision.verdict}: {'; '.join(decision.reasons)}")
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(evaluate))

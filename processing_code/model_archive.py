@@ -1,0 +1,142 @@
+"""Reading a model archive that may be hostile: nothing is unpacked, and nothing is used before it was checked."""
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from problems import ProcessingError
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Scorer = Callable[[Integers], Floats]  # user positions [n] -> scores [n, items]; -inf for an item it cannot score
+
+SCHEMA_VERSION = 1
+MAX_MEMBERS = 64
+MAX_BYTES = 2**31
+SCORES_AT_ONCE = 2**17  # users times items in one call: keeps the graph's middle layers near 64 MiB
+
+
+@dataclass(frozen=True)
+class ModelArchive:
+    """What an archive says, checked against its own manifest."""
+
+    sha256: str
+    data_through: str
+    users: list[str]
+    items: list[str]
+    popularity: npt.NDArray[Any]
+    session: onnxruntime.InferenceSession
+
+
+def read_archive(path: Path) -> ModelArchive:
+    """Read and check model.tar.gz. Raises ProcessingError that says what is wrong with it."""
+    try:
+        members = read_members(path)
+        manifest = json.loads(members["manifest.json"])
+        check_digests(manifest, members)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        users, items = (string_list(json.loads(members[f"{name}.json"])) for name in ("users", "items"))
+        popularity = np.load(io.BytesIO(members["popularity.npy"]), allow_pickle=False)
+        session = onnxruntime.InferenceSession(members["score.onnx"], providers=["CPUExecutionProvider"])
+        check_shapes(session, popularity, len(items))
+        return ModelArchive(digest, str(manifest["data_through"]), users, items, popularity, session)
+    except KeyError as error:
+        raise ProcessingError(f"{path}: lacks {error}; training writes it into every archive") from error
+    except ProcessingError as error:
+        raise ProcessingError(f"{path}: {error}") from error
+    except Exception as error:  # every parser here has its own errors, and all of them mean the same
+        raise ProcessingError(f"{path}: not a model archive ({type(error).__name__}: {error})") from error
+
+
+def read_members(path: Path) -> dict[str, bytes]:
+    """The archive's files by name. Only regular files at the top level, few and not too large, are let in."""
+    found: dict[str, bytes] = {}
+    left = MAX_BYTES
+    with tarfile.open(path, "r:gz") as tar:
+        for count, member in enumerate(tar, start=1):
+            name = member.name.removeprefix("./")
+            if member.isdir() and name in {"", "."}:
+                continue
+            refuse_unless(member.isreg(), f"member {name!r} is not a regular file")
+            refuse_unless(name not in {"", ".", ".."} and "/" not in name and "\\" not in name,
+                          f"member {name!r} is not a plain file name")  # fmt: skip
+            refuse_unless(name not in found, f"member {name!r} is there twice")
+            refuse_unless(count <= MAX_MEMBERS, f"more than {MAX_MEMBERS} members")
+            left -= member.size
+            refuse_unless(left >= 0, f"larger than {MAX_BYTES} bytes when unpacked")
+            content = tar.extractfile(member)
+            found[name] = content.read() if content else b""
+    return found
+
+
+def refuse_unless(right: bool, what: str) -> None:
+    """Raise ProcessingError unless the archive is right in this."""
+    if not right:
+        raise ProcessingError(what)
+
+
+def check_digests(manifest: dict[str, Any], members: Mapping[str, bytes]) -> None:
+    """Every member but the manifest is listed in it with its digest, and nothing else is."""
+    version = manifest["schema_version"]
+    refuse_unless(version == SCHEMA_VERSION, f"schema_version is {version!r}; {SCHEMA_VERSION} is read here")
+    listed = manifest["files"]
+    others = set(members) - {"manifest.json"}
+    refuse_unless(set(listed) == others, f"manifest and members differ in {sorted(set(listed) ^ others)}")
+    for name, said in listed.items():
+        right = hashlib.sha256(members[name]).hexdigest() == said["sha256"]
+        refuse_unless(right, f"member {name!r} differs from its digest in the manifest")
+
+
+def check_shapes(session: onnxruntime.InferenceSession, popularity: npt.NDArray[Any], items: int) -> None:
+    """The graph takes user int64[n] and gives float32[n, items]."""
+    inputs = [(one.name, one.type, len(one.shape)) for one in session.get_inputs()]
+    outputs = [(one.type, one.shape[1:]) for one in session.get_outputs()]
+    refuse_unless(inputs == [("user", "tensor(int64)", 1)], f"score.onnx takes {inputs}, not user int64[n]")
+    refuse_unless(outputs == [("tensor(float)", [items])], f"score.onnx gives {outputs}, not float32[n, {items}]")
+    refuse_unless(popularity.shape == (items,), f"popularity has shape {popularity.shape}, not ({items},)")
+
+
+def string_list(found: Any) -> list[str]:
+    """An id map, or ProcessingError."""
+    right = isinstance(found, list) and all(isinstance(one, str) for one in found) and len(set(found)) == len(found)
+    refuse_unless(right, "users or items is not a list of distinct strings")
+    return list(found)
+
+
+def scorer(model: ModelArchive, users: Sequence[str], items: Sequence[str]) -> Scorer:
+    """The model's scores in another vocabulary's positions: how a champion is scored on today's holdout.
+
+    A user it does not know gets its popularity, as its endpoint would answer; an item it does not know gets -inf.
+    """
+    user_at = positions(model.users, users)
+    item_at = positions(model.items, items)
+    known_items = item_at >= 0
+
+    def score(asked: Integers) -> Floats:
+        found = np.full((len(asked), len(items)), -np.inf, dtype=np.float32)
+        own = user_at[asked]
+        found[:, known_items] = model.popularity[item_at[known_items]].astype(np.float32)
+        known_users = np.flatnonzero(own >= 0)
+        step = max(1, SCORES_AT_ONCE // len(model.items))
+        for start in range(0, len(known_users), step):
+            rows = known_users[start : start + step]
+            scores = model.session.run(None, {"user": own[rows]})[0]
+            found[np.ix_(rows, known_items)] = scores[:, item_at[known_items]]
+        return found
+
+    return score
+
+
+def positions(own: Sequence[str], asked: Sequence[str]) -> Integers:
+    """Where each asked id is in a model's own list; -1 where it is not."""
+    place = {name: position for position, name in enumerate(own)}
+    return np.array([place.get(name, -1) for name in asked], dtype=np.int64)
