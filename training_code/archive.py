@@ -1,0 +1,111 @@
+"""The model archive: data only (ONNX, JSON, npy), the same bytes for the same model.
+
+Nothing in it knows its run, commit or version, and nothing in it is a wall clock's.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from dataset import Dataset
+from graph import score_graph, scores
+from networks import Weights
+from onnx import ModelProto
+
+SCHEMA_VERSION = 1
+GOLDEN_USERS = 4
+GOLDEN_RESULTS = 10
+
+
+def write(folder: Path, data: Dataset, weights: Weights, facts: Mapping[str, Any]) -> None:
+    """Write the archive's files; `facts` (model, hyperparameters, metrics) go into the manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    graph = score_graph(weights)
+    popularity = np.bincount(data.item, minlength=len(data.items)).astype(np.int64)
+    offsets = np.searchsorted(data.user, np.arange(len(data.users) + 1)).astype(np.int64)
+    (folder / "score.onnx").write_bytes(graph.SerializeToString(deterministic=True))
+    write_json(folder / "users.json", data.users)
+    write_json(folder / "items.json", data.items)
+    arrays: dict[str, np.ndarray[Any, Any]] = {
+        "popularity": popularity,
+        "seen_offsets": offsets,
+        "seen_items": seen_items(data),
+    }
+    arrays["item_factors"] = item_factors(weights)
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    lines = golden(data, graph, popularity)
+    (folder / "golden.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "dataset": data.name,
+        "data_from": data.data_from,
+        "data_through": data.data_through,
+        "counts": {"users": len(data.users), "items": len(data.items), "interactions": len(data.user)},
+        **facts,
+        "files": {path.name: describe(path) for path in sorted(folder.iterdir()) if path.name in FILES},
+    }
+    write_json(folder / "manifest.json", manifest, indent=2)
+
+
+FILES = (
+    "score.onnx", "users.json", "items.json", "popularity.npy", "seen_offsets.npy", "seen_items.npy",
+    "item_factors.npy", "golden.jsonl",
+)  # fmt: skip
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """A member's digest and size, by which every reader checks it."""
+    content = path.read_bytes()
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def write_json(path: Path, content: Any, indent: int | None = None) -> None:
+    """Sorted keys and no NaN, so that equal content is equal bytes and every reader can read it."""
+    text = json.dumps(content, indent=indent, sort_keys=True, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def seen_items(data: Dataset) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """Every user's items in ascending order; user u's are at [seen_offsets[u], seen_offsets[u + 1])."""
+    order = np.lexsort((data.item, data.user))
+    return data.item[order].astype(np.int32)
+
+
+def item_factors(weights: Weights) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Item vectors of length one [items, d]: their products say how related two items are."""
+    parts = [part for part in (weights.gmf_item, weights.mlp_item) if part is not None]
+    vectors = np.concatenate([unit(part - part.mean(axis=0)) for part in parts], axis=1)
+    return unit(vectors).astype(np.float32)
+
+
+def unit(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Rows scaled to length one; a zero row stays zero."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
+
+
+def golden(data: Dataset, graph: ModelProto, popularity: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+    """Requests with the answers any server of this archive must give, computed from score.onnx itself."""
+    chosen = sorted(set(np.linspace(0, len(data.users) - 1, GOLDEN_USERS).astype(int).tolist()))
+    lines = []
+    for user, row in zip(chosen, scores(graph, chosen), strict=True):
+        row[data.item[data.user == user]] = -np.inf
+        lines.append(line(data.users[user], row, data.items))
+    unknown = "nobody"
+    while unknown in data.users:
+        unknown += "-else"
+    lines.append(line(unknown, (popularity / len(data.users)).astype(np.float32), data.items))
+    return lines
+
+
+def line(user_id: str, row: np.ndarray[Any, Any], items: list[str]) -> dict[str, Any]:
+    """One golden request and its answer; among equal scores the item that comes first in `items` is first."""
+    best = [item for item in np.argsort(-row, kind="stable")[:GOLDEN_RESULTS] if np.isfinite(row[item])]
+    return {
+        "request": {"operation": "getRecommendations", "userId": user_id, "numResults": GOLDEN_RESULTS},
+        "itemIds": [items[item] for item in best],
+        "scores": [round(float(row[item]), 6) for item in best],
+    }
