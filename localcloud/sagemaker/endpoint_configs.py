@@ -1,0 +1,111 @@
+"""Endpoint configurations: which models an endpoint runs. Create, Describe, List, Delete."""
+
+from typing import TYPE_CHECKING
+
+from . import models, tags
+from .shapes import describe
+from .store import Row, arn, invalid, listed, lock, matches, now, refuse, table, unsupported
+
+if TYPE_CHECKING:
+    from ..cloud import Cloud
+
+TABLE = "endpoint_configs"
+CREATE = "CreateEndpointConfig"
+_REFUSED = (
+    "AsyncInferenceConfig",
+    "ExplainerConfig",
+    "ShadowProductionVariants",
+    "VpcConfig",
+    "CrossRegionTrafficConfig",
+    "MetricsConfig",
+)
+_REFUSED_IN_VARIANT = (
+    "ServerlessConfig",
+    "InstancePools",
+    "CoreDumpConfig",
+    "ManagedInstanceScaling",
+    "CapacityReservationConfig",
+)
+
+
+def create_endpoint_config(cloud: "Cloud", request: Row) -> Row:
+    """Record a configuration whose models exist."""
+    refuse(CREATE, request, _REFUSED)
+    if request.get("DataCaptureConfig", {}).get("EnableCapture"):
+        raise unsupported(CREATE, "DataCaptureConfig")
+    name, variants = request["EndpointConfigName"], [_variant(item) for item in request["ProductionVariants"]]
+    names = [variant["VariantName"] for variant in variants]
+    if len(names) != len(set(names)):
+        raise invalid(f"Variant names must be unique: {', '.join(sorted(names))}")
+    row = {
+        **{key: value for key, value in request.items() if key != "Tags"},
+        "ProductionVariants": variants,
+        "EndpointConfigArn": arn(cloud, "endpoint-config", name),
+        "CreationTime": now(),
+    }
+    with lock(cloud):
+        if name in table(cloud, TABLE):
+            raise invalid(f'Cannot create already existing endpoint configuration "{row["EndpointConfigArn"]}".')
+        for variant in variants:
+            models.find(cloud, variant["ModelName"])
+        table(cloud, TABLE)[name] = row
+    tags.keep(cloud, row["EndpointConfigArn"], request.get("Tags"))
+    return {"EndpointConfigArn": row["EndpointConfigArn"]}
+
+
+def find(cloud: "Cloud", name: str) -> Row:
+    """The configuration of that name, or SageMaker's sentence that there is none."""
+    row: Row | None = table(cloud, TABLE).get(name)
+    if row is None:
+        raise invalid(f'Could not find endpoint configuration "{name}".')
+    return row
+
+
+def describe_endpoint_config(cloud: "Cloud", request: Row) -> Row:
+    """Everything known of one configuration."""
+    with lock(cloud):
+        return describe("DescribeEndpointConfig", find(cloud, request["EndpointConfigName"]))
+
+
+def list_endpoint_configs(cloud: "Cloud", request: Row) -> Row:
+    """Summaries, filtered by name and time."""
+    members = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
+    with lock(cloud):
+        rows = [
+            {key: row[key] for key in members}
+            for row in table(cloud, TABLE).values()
+            if matches(row, request, "EndpointConfigName")
+        ]
+    key = "EndpointConfigName" if request.get("SortBy") == "Name" else "CreationTime"
+    return listed("EndpointConfigs", rows, request, lambda row: row[key])
+
+
+def delete_endpoint_config(cloud: "Cloud", request: Row) -> None:
+    """Forget a configuration, unless an endpoint runs it or is being moved to it."""
+    name = request["EndpointConfigName"]
+    with lock(cloud):
+        row = find(cloud, name)
+        for endpoint in table(cloud, "endpoints").values():
+            if name in endpoint.configs:
+                raise invalid(
+                    f'Cannot delete endpoint configuration "{name}": it is in use by endpoint "{endpoint.name}".'
+                )
+        del table(cloud, TABLE)[name]
+        tags.forget(cloud, row["EndpointConfigArn"])
+
+
+def _variant(variant: Row) -> Row:
+    refuse(CREATE, variant, _REFUSED_IN_VARIANT)
+    if not variant.get("ModelName"):
+        raise unsupported(CREATE, f"variant {variant['VariantName']} without ModelName (inference components)")
+    if not variant.get("InstanceType"):
+        raise invalid(f"InstanceType is required for variant {variant['VariantName']}.")
+    return {"InitialInstanceCount": 1, "InitialVariantWeight": 1.0, **variant}
+
+
+OPERATIONS = {
+    "CreateEndpointConfig": create_endpoint_config,
+    "DescribeEndpointConfig": describe_endpoint_config,
+    "ListEndpointConfigs": list_endpoint_configs,
+    "DeleteEndpointConfig": delete_endpoint_config,
+}

@@ -1,0 +1,176 @@
+"""A running job: its description, its statuses, its events."""
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..service import CloudError
+from .store import Row, invalid, listed, lock, matches, now, table
+
+if TYPE_CHECKING:
+    from ..cloud import Cloud
+
+RUNNING = {"InProgress", "Stopping"}
+REASON_LENGTH = 1024
+
+
+class JobError(Exception):
+    """A job that cannot go on; the text is its FailureReason."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What differs between training and processing jobs outside of running them."""
+
+    word: str  # as in TrainingJobName
+    table: str
+    resource: str  # as in an ARN
+    absent: str  # the sentence for a job that does not exist
+    describe: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.word}JobName"
+
+    @property
+    def arn(self) -> str:
+        return f"{self.word}JobArn"
+
+    @property
+    def status(self) -> str:
+        return f"{self.word}JobStatus"
+
+
+TRAINING = Kind("Training", "training_jobs", "training-job", "Requested resource not found.", "DescribeTrainingJob")
+PROCESSING = Kind(
+    "Processing",
+    "processing_jobs",
+    "processing-job",
+    "Could not find requested job with name: {name}",
+    "DescribeProcessingJob",
+)
+
+
+@dataclass
+class Job:
+    """One job. `row` is what Describe answers; it changes only under SageMaker's lock."""
+
+    kind: Kind
+    row: Row
+    stop: threading.Event = field(default_factory=threading.Event)
+    finished: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def name(self) -> str:
+        return str(self.row[self.kind.name])
+
+    @property
+    def arn(self) -> str:
+        return str(self.row[self.kind.arn])
+
+    @property
+    def status(self) -> str:
+        return str(self.row[self.kind.status])
+
+
+def find(cloud: "Cloud", kind: Kind, name: str) -> Job:
+    """The job of that name, or SageMaker's own sentence that there is none."""
+    job = table(cloud, kind.table).get(name)
+    if not isinstance(job, Job):
+        raise invalid(kind.absent.format(name=name))
+    return job
+
+
+def add(cloud: "Cloud", job: Job) -> None:
+    """Take a new job in, unless its name is taken."""
+    with lock(cloud):
+        rows = table(cloud, job.kind.table)
+        if job.name in rows:
+            raise CloudError(
+                "ResourceInUse",
+                "Job name must be unique within an AWS account and region, and a job with this name already exists "
+                f"({job.arn})",
+            )
+        rows[job.name] = job
+
+
+def change(cloud: "Cloud", job: Job, **members: Any) -> None:
+    """Change a job's description, perhaps its status with it, and tell EventBridge."""
+    with lock(cloud):
+        job.row.update(members, LastModifiedTime=now())
+        detail = event_detail(job.row)
+    _emit(cloud, job, detail)
+
+
+def request_stop(cloud: "Cloud", kind: Kind, name: str) -> None:
+    """Ask a running job to end; its container gets SIGTERM."""
+    job = find(cloud, kind, name)
+    with lock(cloud):
+        if job.status not in RUNNING:
+            raise invalid(f"The request was rejected because the {kind.word.lower()} job is in status {job.status}.")
+        if job.status == "Stopping":
+            return
+        job.row[kind.status] = "Stopping"
+        if kind is TRAINING:
+            job.row["SecondaryStatus"] = "Stopping"
+        job.row["LastModifiedTime"] = now()
+        job.stop.set()
+        detail = event_detail(job.row)
+    _emit(cloud, job, detail)
+
+
+def _emit(cloud: "Cloud", job: Job, detail: Row) -> None:
+    cloud.emit("aws.sagemaker", f"SageMaker {job.kind.word} Job State Change", detail, [job.arn])
+
+
+def listing(cloud: "Cloud", kind: Kind, request: Row) -> Row:
+    """The summaries a List request asks for."""
+    status = request.get("StatusEquals")
+    with lock(cloud):
+        rows = [summary(job) for job in table(cloud, kind.table).values() if not status or job.status == status]
+    keys = {"Name": kind.name, "Status": kind.status}
+    key = keys.get(request.get("SortBy", ""), "CreationTime")
+    found = [row for row in rows if matches(row, request, kind.name)]
+    return listed(f"{kind.word}JobSummaries", found, request, lambda row: row[key])
+
+
+def failure_reason(text: str, code: int) -> str:
+    """The FailureReason of a container that ended with an exit code, its text cut to what SageMaker keeps."""
+    start, end = "AlgorithmError: ", f", exit code: {code}"
+    return start + text[: REASON_LENGTH - len(start) - len(end)] + end
+
+
+def explain(error: Exception) -> str:
+    """The FailureReason of what stopped a job before or after its container ran."""
+    return f"ClientError: {error.message}" if isinstance(error, CloudError) else str(error)
+
+
+def last_lines(lines: list[str]) -> str:
+    """As many of the last lines as a FailureReason can hold."""
+    text = "\n".join(lines)
+    return text[-(REASON_LENGTH - 40) :] or "the container wrote nothing"
+
+
+def summary(job: Job) -> Row:
+    """The fields of a job that its List operation answers."""
+    kind, row = job.kind, job.row
+    ended = row.get(f"{kind.word}EndTime")
+    fields = {
+        kind.name: job.name,
+        kind.arn: job.arn,
+        "CreationTime": row["CreationTime"],
+        "LastModifiedTime": row["LastModifiedTime"],
+        kind.status: job.status,
+    }
+    if kind is TRAINING:
+        fields["SecondaryStatus"] = row["SecondaryStatus"]
+    return {**fields, f"{kind.word}EndTime": ended} if ended else fields
+
+
+def event_detail(value: Any) -> Any:
+    """A description as EventBridge carries it: moments in milliseconds since 1970."""
+    if isinstance(value, dict):
+        return {key: event_detail(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [event_detail(item) for item in value]
+    return int(value.timestamp() * 1000) if hasattr(value, "timestamp") else value

@@ -1,0 +1,178 @@
+"""One container process of an endpoint: started, pinged, called, restarted when it dies, drained and stopped."""
+
+import secrets
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from ..service import CloudError
+from . import archives, transfers
+from .container import FLUSH_SECONDS, Lines, inside
+from .models import archive
+from .store import Row, folder
+
+if TYPE_CHECKING:
+    from ..cloud import Cloud
+
+PING_SECONDS = 0.02
+INVOKE_SECONDS = 60.0  # SageMaker's own limit for a container's answer
+RESTARTS = 3
+STOP_SECONDS = 10.0
+
+
+class ServerError(Exception):
+    """A container that could not be brought to answer its ping; the text is the endpoint's FailureReason."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a server runs and for whom. `seconds` is how long it may take to become healthy."""
+
+    endpoint: str
+    variant: str
+    container: Row
+    seconds: float
+
+
+class Server:
+    """A container of an endpoint. `in_flight` counts requests; the endpoint's lock guards it."""
+
+    def __init__(self, cloud: "Cloud", spec: Spec) -> None:
+        self.spec = spec
+        self.in_flight = 0
+        self._cloud = cloud
+        self._name = secrets.token_hex(8)
+        self._base = folder(cloud, "endpoints", spec.endpoint, self._name)
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pool = urllib3.HTTPConnectionPool("127.0.0.1", 1)
+
+    def start(self) -> None:
+        """Fetch the model, start the container and wait until it is healthy; ServerError if it never is."""
+        try:
+            self._fetch_model()
+            self._launch()
+        except (transfers.TransferError, archives.ArchiveError, OSError) as error:
+            raise ServerError(
+                f"Failed to download model data for production variant {self.spec.variant}: {error}"
+            ) from error
+        except CloudError as error:
+            raise ServerError(error.message) from error
+        self._await_health()
+        threading.Thread(target=self._keep_alive, name=f"keep {self.spec.endpoint}", daemon=True).start()
+
+    def call(self, body: bytes, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        """POST /invocations over a kept connection; HTTPError when the container does not answer."""
+        return self._pool.urlopen(
+            "POST", "/invocations", body=body, headers=headers, retries=False, timeout=INVOKE_SECONDS
+        )
+
+    def stop(self) -> None:
+        """SIGTERM, a moment to drain, SIGKILL; its files go too."""
+        self._stopping.set()
+        if self._process:
+            self._cloud.processes.stop(self._process, STOP_SECONDS)
+        self._pool.close()
+        shutil.rmtree(self._base, ignore_errors=True)
+
+    def _fetch_model(self) -> None:
+        model = self._base / "model"
+        model.mkdir(exist_ok=True)
+        data = archive(self.spec.container)
+        if data is None:
+            return
+        uri, packed = data
+        if not packed:
+            transfers.download(self._cloud, uri, "S3Prefix", model)
+            return
+        file = self._base / "model.tar.gz"
+        transfers.download_file(self._cloud, uri, file)
+        archives.unpack(file, model)
+        file.unlink()
+
+    def _launch(self) -> None:
+        image = self._cloud.images.find(self.spec.container["Image"])
+        files = image.folder(self._cloud)
+        if not image.command:
+            raise ServerError(f"The image {self.spec.container['Image']} has no command that serves; see images.yml.")
+        port = _free_port()
+        own = {name: inside(value, self._base) for name, value in self.spec.container.get("Environment", {}).items()}
+        env = {
+            **self._cloud.environment(),
+            "PYTHONUNBUFFERED": "1",
+            **own,
+            "SAGEMAKER_BASE_DIR": str(self._base),
+            "SAGEMAKER_BIND_TO_PORT": str(port),
+        }
+        log = self._base / "container.log"
+        with log.open("ab") as sink:
+            command, start = [*image.command, "serve"], sink.tell()
+            process = self._cloud.processes.start(command, env=env, cwd=files or self._base, stdout=sink)
+            written = log.open("rb")
+            written.seek(start)
+        self._process = process
+        if self._stopping.is_set():  # stopped while it was being started again
+            self._cloud.processes.stop(self._process, 0)
+        self._pool = urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=64)
+        threading.Thread(target=self._follow, args=(process, written), name=f"log {self._name}", daemon=True).start()
+
+    def _await_health(self) -> None:
+        deadline = time.monotonic() + self.spec.seconds
+        while time.monotonic() < deadline and self._running() and not self._stopping.is_set():
+            if self._healthy():
+                return
+            time.sleep(PING_SECONDS)
+        raise ServerError(
+            f"The primary container for production variant {self.spec.variant} did not pass the ping health check. "
+            "Please check CloudWatch logs for this endpoint."
+        )
+
+    def _healthy(self) -> bool:
+        try:
+            return self._pool.request("GET", "/ping", retries=False, timeout=2.0).status == 200
+        except HTTPError:
+            return False
+
+    def _running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _keep_alive(self) -> None:
+        for _ in range(RESTARTS):
+            if self._process:
+                self._process.wait()
+            if self._stopping.is_set():
+                return
+            self._log([f"container {self._name} ended unexpectedly; SageMaker starts it again"])
+            try:
+                self._launch()
+                self._await_health()
+            except (ServerError, OSError, RuntimeError) as error:
+                self._log([str(error)])
+
+    def _follow(self, process: "subprocess.Popen[bytes]", file: IO[bytes]) -> None:
+        with file:
+            lines = Lines(file)
+            while process.poll() is None:
+                self._log(lines.new())
+                time.sleep(FLUSH_SECONDS)
+            self._log(lines.new(last=True))
+
+    def _log(self, lines: list[str]) -> None:
+        if lines:
+            group = f"/aws/sagemaker/Endpoints/{self.spec.endpoint}"
+            self._cloud.log(group, f"{self.spec.variant}/{self._name}", lines)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
