@@ -1,0 +1,116 @@
+"""The register function of the template, deployed and invoked on localcloud."""
+
+import hashlib
+import itertools
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+COUNT = itertools.count(1)
+DEFINITION = {
+    "Version": "2020-12-01",
+    "Steps": [{"Name": "Stop", "Type": "Fail", "Arguments": {"ErrorMessage": "only its display name is wanted"}}],
+}
+
+
+def test_its_source_fits_inline(infra):
+    assert len(infra.resources["RegisterFunction"]["Properties"]["Code"]["ZipFile"]) < 4096
+
+
+class Registry:
+    """What the function works on: a bucket with an archive and its evidence, and a named execution."""
+
+    def __init__(self, localcloud: Any, name: str) -> None:
+        self.name, self.client = name, localcloud.client
+        self.s3, self.sagemaker = localcloud.client("s3"), localcloud.client("sagemaker")
+        self.bucket = f"{name}-123456789012-eu-west-1"
+        self.image = f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/{name}/serving@sha256:" + "0" * 64
+
+    def execution(self) -> tuple[str, str]:
+        """ARN and display name of a new execution."""
+        pipeline = f"{self.name}-ncf"
+        role = f"arn:aws:iam::123456789012:role/{self.name}-execution"
+        if not self.sagemaker.list_pipelines(PipelineNamePrefix=pipeline)["PipelineSummaries"]:
+            self.sagemaker.create_pipeline(
+                PipelineName=pipeline, PipelineDefinition=json.dumps(DEFINITION), RoleArn=role
+            )
+        run_id = hashlib.sha256(uuid.uuid4().bytes).hexdigest()
+        arn = self.sagemaker.start_pipeline_execution(PipelineName=pipeline, PipelineExecutionDisplayName=run_id)
+        return arn["PipelineExecutionArn"], run_id
+
+    def event(self, archive: bytes, **decision: Any) -> dict[str, Any]:
+        """What the pipeline's last step passes, for an archive under a key of its own."""
+        place = f"steps/{next(COUNT)}"
+        said = {"verdict": "pass", "register": True, "archive_sha256": hashlib.sha256(archive).hexdigest()} | decision
+        self.s3.put_object(Bucket=self.bucket, Key=f"{place}/model.tar.gz", Body=archive)
+        self.s3.put_object(Bucket=self.bucket, Key=f"{place}/evaluation.json", Body=b"{}")
+        self.s3.put_object(Bucket=self.bucket, Key=f"{place}/decision.json", Body=json.dumps(said).encode())
+        arn, self.run_id = self.execution()
+        return {
+            "group": f"{self.name}-ncf",
+            "image": self.image,
+            "archive_uri": f"s3://{self.bucket}/{place}/model.tar.gz",
+            "evaluation_uri": f"s3://{self.bucket}/{place}/",
+            "execution_arn": arn,
+            "commit": "c" * 40,
+            "data_lock_sha256": "d" * 64,
+        }
+
+    def invoke(self, event: dict[str, Any]) -> dict[str, Any]:
+        answer = self.client("lambda").invoke(FunctionName=f"{self.name}-register", Payload=json.dumps(event).encode())
+        return json.load(answer["Payload"]) | ({"failed": True} if "FunctionError" in answer else {})
+
+    def versions(self) -> int:
+        found = self.sagemaker.list_model_packages(ModelPackageGroupName=f"{self.name}-ncf")
+        return len(found["ModelPackageSummaryList"])
+
+
+@pytest.fixture(scope="module")
+def registry(localcloud, deployed) -> Registry:
+    return Registry(localcloud, deployed)
+
+
+def test_an_archive_becomes_a_version_that_waits_for_approval(registry):
+    event = registry.event(b"first archive", verdict="inconclusive")
+    made = registry.invoke(event)
+    assert made["created"] is True
+    found = registry.sagemaker.describe_model_package(ModelPackageName=made["package_arn"])
+    assert found["ModelApprovalStatus"] == "PendingManualApproval"
+    [container] = found["InferenceSpecification"]["Containers"]
+    assert (container["Image"], container["ModelDataUrl"]) == (registry.image, event["archive_uri"])
+    statistics = found["ModelMetrics"]["ModelQuality"]["Statistics"]
+    assert statistics == {"ContentType": "application/json", "S3Uri": event["evaluation_uri"] + "evaluation.json"}
+    assert found["CustomerMetadataProperties"] == {
+        "run_id": registry.run_id,
+        "commit": "c" * 40,
+        "archive_sha256": hashlib.sha256(b"first archive").hexdigest(),
+        "verdict": "inconclusive",
+        "data_lock_sha256": "d" * 64,
+        "execution_arn": event["execution_arn"],
+        "evaluation_uri": event["evaluation_uri"],
+    }
+
+
+def test_f01_the_same_bytes_are_the_same_version_whoever_registers_them(registry):
+    first = registry.invoke(registry.event(b"same archive"))
+    before = registry.versions()
+    second = registry.invoke(registry.event(b"same archive"))  # another execution, another place
+    assert second == {"package_arn": first["package_arn"], "created": False}
+    assert registry.versions() == before
+
+
+def test_f14_an_archive_that_is_not_the_evaluated_one_is_refused(registry):
+    before = registry.versions()
+    answer = registry.invoke(registry.event(b"corrupt archive", archive_sha256="e" * 64))
+    assert answer["failed"]
+    assert "is not the archive that was evaluated" in answer["errorMessage"]
+    assert registry.versions() == before
+
+
+@pytest.mark.parametrize("register", [False, "true"])
+def test_f30_what_the_gate_did_not_let_pass_is_refused(registry, register):
+    answer = registry.invoke(registry.event(b"bad archive", verdict="fail", register=register, reason="ndcg too low"))
+    assert answer["failed"]
+    assert answer["errorMessage"] == "the gate says fail: ndcg too low"
