@@ -1,0 +1,146 @@
+"""Golden requests: what the archive says its model answers, asked of the live endpoint."""
+
+import hashlib
+import json
+import math
+import tarfile
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from gitops import aws
+from gitops.errors import GitopsError
+
+MEMBER = "golden.jsonl"
+MEMBER_LIMIT = 16 * 1024 * 1024  # bytes; a golden file is a few requests
+TIE = 1e-4  # scores this close may change places: a faster path may round differently
+ROUNDS = 3  # the first warms the connection and is not timed
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One request and the answer the archive promises."""
+
+    request: dict[str, Any]
+    item_ids: tuple[str, ...]
+    scores: tuple[float, ...]
+
+
+def read(s3: Any, uri: str, sha256: str) -> list[Golden]:
+    """The golden requests of the archive at `uri`, whose bytes must have the digest `sha256`."""
+    bucket, key = aws.split_uri(uri)
+    with tempfile.TemporaryDirectory(prefix="golden-") as folder:
+        archive = Path(folder) / "model.tar.gz"
+        try:
+            s3.download_file(bucket, key, str(archive))
+        except ClientError as error:
+            raise GitopsError(f"{uri}: cannot be read ({aws.code(error)}); propose a release that exists") from error
+        found = file_sha256(archive)
+        if found != sha256:
+            raise GitopsError(f"{uri}: its sha256 is {found}, the deploy file says {sha256}; it was changed since")
+        return parse(_member(archive, uri), f"{uri}: {MEMBER}")
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _member(archive: Path, uri: str) -> bytes:
+    """The bytes of golden.jsonl; read in place, nothing is extracted."""
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                if member.name.removeprefix("./") != MEMBER:
+                    continue
+                stream = tar.extractfile(member) if member.isfile() and member.size <= MEMBER_LIMIT else None
+                if stream is None:
+                    raise GitopsError(f"{uri}: {MEMBER} is no regular file of at most 16 MiB; train again")
+                return stream.read()
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise GitopsError(f"{uri}: is not a readable tar.gz ({error}); train again") from error
+    raise GitopsError(f"{uri}: holds no {MEMBER}; an archive proves itself by its golden requests, train again")
+
+
+def parse(data: bytes, where: str) -> list[Golden]:
+    """The lines of golden.jsonl: {"request", "itemIds", "scores"}; at least one."""
+    requests = []
+    for number, line in enumerate(data.decode("utf-8", errors="replace").splitlines(), start=1):
+        try:
+            record = json.loads(line)
+            golden = Golden(
+                request=dict(record["request"]),
+                item_ids=tuple(str(item) for item in record["itemIds"]),
+                scores=tuple(float(score) for score in record["scores"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise GitopsError(f"{where}: line {number} is not {{request, itemIds, scores}}; train again") from error
+        if len(golden.item_ids) != len(golden.scores) or not golden.item_ids:
+            raise GitopsError(f"{where}: line {number} has not one score per item; train again")
+        requests.append(golden)
+    if not requests:
+        raise GitopsError(f"{where}: is empty; an archive proves itself by its golden requests, train again")
+    return requests
+
+
+def mismatch(golden: Golden, answer: Any) -> str:
+    """What is wrong with the endpoint's answer; empty if it is the promised one.
+
+    The same ids in the same order, except that items whose promised scores differ by at most TIE may change
+    places with each other and with those just beyond the list's end. Scores themselves agree within TIE.
+    """
+    items = answer.get("itemList") if isinstance(answer, dict) else None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        return "the answer has no itemList"
+    ids = [str(item.get("itemId")) for item in items]
+    if len(ids) != len(golden.item_ids) or len(set(ids)) != len(ids):
+        return f"{len(set(ids))} items instead of {len(golden.item_ids)}"
+    promised = dict(zip(golden.item_ids, golden.scores, strict=True))
+    last = golden.scores[-1]
+    for place, (item, wanted) in enumerate(zip(items, golden.scores, strict=True)):
+        score = item.get("score")
+        if not isinstance(score, int | float) or not math.isclose(score, wanted, rel_tol=0, abs_tol=TIE):
+            return f"place {place + 1}: score {score} instead of {wanted}"
+        if abs(promised.get(ids[place], last) - wanted) > TIE:
+            return f"place {place + 1}: item {ids[place]} instead of {golden.item_ids[place]}"
+    return ""
+
+
+def replay(runtime: Any, endpoint: str, requests: Sequence[Golden]) -> tuple[list[str], float]:
+    """Ask the endpoint every golden request, ROUNDS times: (what is wrong, p99 in milliseconds seen from here)."""
+    wrong: list[str] = []
+    seconds: list[float] = []
+    for round_number in range(ROUNDS):
+        for number, golden in enumerate(requests, start=1):
+            started = time.perf_counter()
+            problem = _ask(runtime, endpoint, golden)
+            if round_number:
+                seconds.append(time.perf_counter() - started)
+            if problem:
+                wrong.append(f"golden request {number}: {problem}")
+        if wrong:
+            break
+    return wrong, p99(seconds) * 1000
+
+
+def _ask(runtime: Any, endpoint: str, golden: Golden) -> str:
+    body = json.dumps(golden.request).encode()
+    try:
+        answer = runtime.invoke_endpoint(EndpointName=endpoint, ContentType="application/json", Body=body)
+        return mismatch(golden, json.loads(answer["Body"].read()))
+    except ClientError as error:
+        return f"{aws.code(error)}: {aws.message(error)}"
+    except ValueError:
+        return "the answer is not JSON"
+
+
+def p99(seconds: Sequence[float]) -> float:
+    """The 99th percentile by rank; 0 of nothing."""
+    ordered = sorted(seconds)
+    return ordered[math.ceil(0.99 * len(ordered)) - 1] if ordered else 0.0

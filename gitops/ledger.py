@@ -1,0 +1,28 @@
+"""releases/<model>/<id>.json: the evidence of each candidate, written once and never changed."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+FOLDER = "releases"
+
+
+def release_id(model: str, run_id: str) -> str:
+    """`ncf-9c41d2e7a0b1` for the model's name and the digest of its run."""
+    return f"{model}-{run_id[:12]}"
+
+
+def path(model: str, identity: str) -> str:
+    """Where the record of a release lies, relative to the repository's root."""
+    return f"{FOLDER}/{model}/{identity}.json"
+
+
+def render(record: dict[str, Any]) -> str:
+    """The record as its file's text: sorted and indented, so that equal records are equal files."""
+    return json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def rewritten(changed: Iterable[str], at_base: Iterable[str]) -> list[str]:
+    """The changed paths that break the rule: records that were there before (changed or removed)."""
+    before = set(at_base)
+    return sorted(name for name in changed if name.startswith(f"{FOLDER}/") and name in before)

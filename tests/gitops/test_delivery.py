@@ -1,0 +1,161 @@
+"""From a finished pipeline execution to production, by the commands as CodeBuild calls them."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import gitlab as python_gitlab
+import pytest
+
+from gitops import status
+from tests.gitops.candidates import decision
+from tests.gitops.repository import PARAMS, PROJECT, project
+from tests.gitops.serving import Registry
+
+ROOT = Path(__file__).parents[2]
+ROLE = "arn:aws:iam::123456789012:role/serving"
+CONDITION = {"Type": "Equals", "LeftValue": 1, "RightValue": 1}
+DEFINITION = {
+    "Version": "2020-12-01",
+    "Parameters": [],
+    "Steps": [
+        {
+            "Name": "Gate",
+            "Type": "Condition",
+            "Arguments": {"Conditions": [CONDITION], "IfSteps": [], "ElseSteps": []},
+        }
+    ],
+}
+
+
+class Delivery:
+    """A team's project on the git host, its pipeline, and the environment its builds get."""
+
+    def __init__(self, localcloud, folder: Path) -> None:
+        self.name = f"d{uuid.uuid4().hex[:8]}"
+        self.cloud = localcloud
+        self.sagemaker = localcloud.client("sagemaker")
+        self.registry = Registry(localcloud.client("s3"), self.sagemaker)
+        self.clone = project(folder / "clone")
+        params = PARAMS.replace("film-recommender-ncf", self.registry.group)
+        self.clone.commit({"project.yml": PROJECT.replace("film-recommender", self.name), "params/ncf.yml": params})
+        bare = localcloud.git_root / f"recsys/{self.name}.git"
+        self.clone.git("clone", "--quiet", "--bare", ".", str(bare))
+        self.clone.git("remote", "add", "origin", str(bare))
+        reviewer = python_gitlab.Gitlab(localcloud.git_url, private_token=localcloud.tokens["reviewer"])
+        self.reviewer = reviewer.projects.get(f"recsys/{self.name}")
+
+    def execute(self) -> tuple[str, str]:
+        """Run the pipeline: (execution ARN, run_id)."""
+        name, run_id = f"{self.name}-ncf", uuid.uuid4().hex * 2
+        self.sagemaker.create_pipeline(
+            PipelineName=name, PipelineDefinition=json.dumps(DEFINITION), RoleArn=ROLE, ClientRequestToken=run_id
+        )
+        arn = self.sagemaker.start_pipeline_execution(PipelineName=name, PipelineExecutionDisplayName=run_id)
+        arn = arn["PipelineExecutionArn"]
+        deadline = time.monotonic() + 20
+        while self.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)[
+            "PipelineExecutionStatus"
+        ] == "Executing" and (time.monotonic() < deadline):
+            time.sleep(0.05)
+        return arn, run_id
+
+    def register(self, run_id: str):
+        release = self.registry.release(run_id=run_id, evaluation_uri=f"s3://images-bucket/evaluations/{run_id}")
+        body = json.dumps(decision(archive_sha256=release.archive_sha256)).encode()
+        self.registry.s3.put_object(Bucket="images-bucket", Key=f"evaluations/{run_id}/decision.json", Body=body)
+        return release
+
+    def gitops(self, *words: str) -> subprocess.CompletedProcess:
+        """`python -m gitops ...` in a checkout of main's head."""
+        self.clone.git("pull", "--quiet", "--ff-only", "origin", "main")
+        variables = {
+            **self.cloud.environment,
+            "PYTHONPATH": str(ROOT),
+            "GIT_URL": self.cloud.git_url,
+            "GIT_TOKEN": self.cloud.tokens["bot"],
+            "SERVING_ROLE_ARN": ROLE,
+            "COMMIT": self.clone.git("rev-parse", "HEAD"),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "gitops", *words],
+            cwd=self.clone.root,
+            env={"PATH": os.environ["PATH"], **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture
+def delivery(localcloud, tmp_path):
+    found = Delivery(localcloud, tmp_path)
+    yield found
+    for environment in ("staging", "production"):
+        name = f"{found.name}-ncf-{environment}"
+        if status.observe(found.sagemaker, name):
+            found.sagemaker.delete_endpoint(EndpointName=name)
+
+
+def test_an_execution_is_proposed_reconciled_and_promoted(delivery):
+    arn, run_id = delivery.execute()
+    release = delivery.register(run_id)
+    proposed = delivery.gitops("propose", "--execution", arn)
+    assert proposed.returncode == 0, proposed.stderr
+    assert delivery.gitops("reconcile", "staging").returncode == 0
+    (request,) = delivery.reviewer.mergerequests.list(state="opened", get_all=True)
+    request.approve()
+    request.merge()
+    deployed = delivery.gitops("reconcile", "production")
+    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+    package = delivery.sagemaker.describe_model_package(ModelPackageName=release.package_arn)
+    merge = delivery.reviewer.mergerequests.get(request.iid).merge_commit_sha
+    assert (package["ModelApprovalStatus"], merge in package["ApprovalDescription"]) == ("Approved", True)
+    shown = json.loads(delivery.gitops("status", "--json").stdout)
+    assert [(row["environment"], row["live"], row["sync"], row["health"]) for row in shown] == [
+        ("staging", release.id, "Synced", "Healthy"),
+        ("production", release.id, "Synced", "Healthy"),
+    ]
+    record = json.loads((delivery.clone.root / f"releases/ncf/{release.id}.json").read_text())
+    assert (record["run_id"], record["execution_arn"]) == (run_id, arn)
+
+
+def test_an_execution_that_registered_nothing_new_proposes_nothing(delivery):
+    arn, run_id = delivery.execute()
+    done = delivery.gitops("propose", "--execution", arn)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{run_id[:12]}: registered no new version" in done.stdout
+    assert delivery.reviewer.mergerequests.list(get_all=True) == []
+
+
+def test_an_execution_that_does_not_exist_is_an_error(delivery):
+    arn, _ = delivery.execute()
+    done = delivery.gitops("propose", "--execution", arn[:-4] + "zzzz")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "there is no such pipeline execution" in done.stderr
+
+
+def test_another_projects_execution_is_refused(delivery):
+    arn, _ = delivery.execute()
+    text = (delivery.clone.root / "params/ncf.yml").read_text()
+    delivery.clone.commit({"params/ncf.yml": None, "params/other.yml": text})
+    delivery.clone.git("push", "--quiet", "origin", "main")
+    done = delivery.gitops("propose", "--execution", arn)
+    assert done.returncode == 1
+    assert "no params/<model>.yml here makes this pipeline" in done.stderr
+
+
+def test_a_failed_reconcile_says_which_file_failed_and_exits_1(delivery):
+    arn, run_id = delivery.execute()
+    release = delivery.register(run_id)
+    assert delivery.gitops("propose", "--execution", arn).returncode == 0
+    key = release.archive_uri.removeprefix("s3://images-bucket/")
+    delivery.registry.s3.put_object(Bucket="images-bucket", Key=key, Body=b"other")
+    done = delivery.gitops("reconcile", "staging")
+    assert done.returncode == 1
+    assert "failed: deploy/staging/ncf.yml: " in done.stdout
+    assert done.stderr == "error: 1 of staging's deploy files failed; each is explained above\n"

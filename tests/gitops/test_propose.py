@@ -1,0 +1,195 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from gitops import deployment, git, review
+from gitops.hosts import Change
+from gitops.propose import Policy, Proposer
+from tests.gitops.candidates import candidate, decision
+from tests.gitops.host import RepositoryHost
+from tests.gitops.repository import FILES, project
+
+POLICY = Policy(("staging", "production"), {"staging": "auto", "production": "merge_request"})
+
+
+@pytest.fixture
+def host(tmp_path):
+    return RepositoryHost(project(tmp_path / "origin"))
+
+
+def propose(host: RepositoryHost, found, policy: Policy = POLICY) -> list[str]:
+    said: list[str] = []
+    Proposer(host, policy, found, said.append).all()
+    return said
+
+
+def release(host: RepositoryHost, environment: str) -> str | None:
+    path = f"deploy/{environment}/ncf.yml"
+    found = deployment.load(Path(path), host.read(path, "main")).release
+    return found and found.id
+
+
+def states(host: RepositoryHost) -> dict[str, str]:
+    return {request.branch: request.state for request in host.every}
+
+
+def test_a_candidate_reaches_staging_with_its_evidence_and_asks_for_production(host):
+    before = host.head()
+    propose(host, candidate(1))
+    assert release(host, "staging") == "ncf-000000000001"
+    assert release(host, "production") is None
+    assert git.changed(before, "main", host.repository.root) == [
+        "deploy/staging/ncf.yml",
+        "releases/ncf/ncf-000000000001.json",
+    ]
+    assert states(host) == {
+        "release/ncf-000000000001": "merged",
+        "promote/production/ncf-000000000001": "opened",
+    }
+
+
+def test_the_evidence_says_where_the_candidate_comes_from_and_how_good_it_is(host):
+    propose(host, candidate(1))
+    record = json.loads(host.read("releases/ncf/ncf-000000000001.json", "main"))
+    assert record["commit"] == "c" * 40
+    assert record["package_arn"].endswith("/1")
+    assert record["archive"]["sha256"] == "a" * 64
+    assert record["metrics"]["ndcg@10"] == {"value": 0.0312, "low": 0.0301, "high": 0.0323}
+    assert (record["gate"]["verdict"], record["pipeline_version"]) == ("pass", 2)
+    assert record["created"] == "2026-11-20T12:00:00+00:00"
+
+
+def test_a_promotion_touches_one_file_and_in_it_only_the_release_block(host):
+    propose(host, candidate(1))
+    promotion = host.every[1]
+    assert host.changed_by(promotion) == ["deploy/production/ncf.yml"]
+    text = host.read("deploy/production/ncf.yml", promotion.branch)
+    before, after = FILES["deploy/production/ncf.yml"].split("release: null")
+    assert text.startswith(before + "release:")
+    assert text.endswith(after.split("yet", 1)[1])
+    assert promotion.title == "Promote ncf v1 to production: PASS (3 of 3 gates)"
+
+
+def test_a_second_event_changes_nothing_and_says_so_in_one_line_each(host):
+    propose(host, candidate(1))
+    head, count = host.head(), len(host.every)
+    said = propose(host, candidate(1))
+    assert (host.head(), len(host.every)) == (head, count)
+    assert [line.split(":")[0] for line in said] == ["staging", "production"]
+
+
+def test_a_newer_candidate_closes_the_older_promotion(host):
+    propose(host, candidate(1))
+    propose(host, candidate(2))
+    assert states(host)["promote/production/ncf-000000000001"] == "closed"
+    assert states(host)["promote/production/ncf-000000000002"] == "opened"
+    assert "newer candidate" in host.notes[2]
+    assert release(host, "staging") == "ncf-000000000002"
+
+
+def test_an_older_candidate_that_comes_late_proposes_nothing(host):
+    propose(host, candidate(2))
+    head, count = host.head(), len(host.every)
+    said = propose(host, candidate(1))
+    assert (host.head(), len(host.every)) == (head, count)
+    assert all("superseded" in line for line in said)
+
+
+def test_another_models_promotion_stays_open(host):
+    propose(host, candidate(1))
+    other = host.every[1]
+    host.every.append(type(other)(3, "other", "promote/production/ncf-two-000000000001", "opened", "u", ""))
+    propose(host, candidate(2))
+    assert states(host)["promote/production/ncf-two-000000000001"] == "opened"
+
+
+def test_an_inconclusive_candidate_is_a_draft_everywhere_and_never_merged(host):
+    reasons = ["120 holdout users; at least 200 are asked"]
+    propose(host, candidate(1, "inconclusive", users=120, reasons=reasons))
+    assert {request.state for request in host.every} == {"opened"}
+    assert release(host, "staging") is None
+    assert host.every[1].title == "Draft: Promote ncf v1 to production: INCONCLUSIVE (2 of 3 gates)"
+    assert host.bodies[2].splitlines()[0] == "**INCONCLUSIVE**: 120 holdout users; at least 200 are asked"
+
+
+def test_a_promotion_turned_down_is_not_opened_again(host):
+    propose(host, candidate(1))
+    host.close(host.every[1], "no")
+    assert "turned down" in propose(host, candidate(1))[1]
+    assert len(host.every) == 2
+
+
+def test_a_staging_release_that_was_reverted_is_not_released_again(host):
+    propose(host, candidate(1))
+    host.repository.git("revert", "--no-edit", "--mainline", "1", "HEAD")
+    assert "merged before" in propose(host, candidate(1))[0]
+    assert release(host, "staging") is None
+
+
+def test_a_branch_that_moves_meanwhile_is_begun_again_from_its_new_head(host):
+    def someone_deploys_another() -> None:
+        text = host.read("deploy/staging/ncf.yml", "main")
+        host.repository.commit({"deploy/staging/ncf.yml": text.replace("release: null", "release: null #")})
+
+    host.interruptions = [someone_deploys_another] * 2
+    propose(host, candidate(1))
+    assert release(host, "staging") == "ncf-000000000001"
+    assert [request.state for request in host.find("release/ncf-000000000001")] == ["closed", "closed", "merged"]
+
+
+def test_a_run_killed_before_its_merge_is_begun_again(host):
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    host.interruptions = [killed]
+    with pytest.raises(KeyboardInterrupt):
+        propose(host, candidate(1))
+    propose(host, candidate(1))
+    assert [request.state for request in host.find("release/ncf-000000000001")] == ["closed", "merged"]
+
+
+def test_what_others_put_on_the_bots_branch_is_not_merged(host):
+    def sneak(base: str) -> None:
+        host.repository.git("checkout", "--quiet", "-B", "release/ncf-000000000001", base)
+        host.repository.commit({"buildspec.yml": "mine now"})
+        host.repository.git("checkout", "--quiet", "main")
+
+    host.open(Change("release/ncf-000000000001", "Promote", "", {"buildspec.yml": "mine"}), host.head())
+    host.interruptions = [lambda: sneak("release/ncf-000000000001")]
+    before = host.read("buildspec.yml", "main")
+    propose(host, candidate(1))
+    assert host.read("buildspec.yml", "main") == before
+    assert release(host, "staging") == "ncf-000000000001"
+
+
+def test_an_environment_the_policy_leaves_out_is_left_alone(host):
+    propose(host, candidate(1), Policy(("staging", "production"), {"production": "merge_request"}))
+    assert list(states(host)) == ["promote/production/ncf-000000000001"]
+
+
+def test_the_text_of_a_promotion_is_decision_first_and_short(host):
+    propose(host, candidate(1))
+    body = host.bodies[2]
+    assert body.startswith("**PASS**")
+    assert "| ndcg@10 at least 0.02 | 0.0312 | [0.0301, 0.0323] | 801 | pass |" in body
+    assert "| ndcg@10 | 0.0312 [0.0301, 0.0323] | - | 0.0201 [0.0190, 0.0210] |" in body
+    assert "git revert" in body
+    assert "+  id: ncf-000000000001" in body
+    assert len(body.splitlines()) <= 60
+
+
+def test_a_champion_stands_beside_its_challenger():
+    champion = {
+        "metrics": {"ndcg@10": {"value": 0.03, "low": 0.029, "high": 0.031}},
+        "difference": {"ndcg@10": {"value": 0.0012, "low": -0.0001, "high": 0.0025}},
+    }
+    rows = review.gates(decision(champion=champion))
+    assert [row.held for row in rows] == [True] * 4
+    assert (rows[1].value, rows[1].interval) == ("+0.0012", "[-0.0001, 0.0025]")
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), "0.9", True, {}, {"value": None}])
+def test_what_is_no_number_is_no_gate_held(value):
+    rows = review.gates(decision(metrics={"ndcg@10": value}))
+    assert [row.held for row in rows if row.rule.startswith("ndcg@10 at least")] == [False]
