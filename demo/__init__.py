@@ -1,0 +1,1 @@
+"""The story `make demo` tells. The only folder that knows all sides."""
