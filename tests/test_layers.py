@@ -1,0 +1,64 @@
+"""Who may import whom (docs/decisions/0001-shape.md)."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MAY_IMPORT = {
+    "demo": {"demo", "gitops", "pipelines"},
+    "gitops": {"gitops", "pipelines"},
+    "pipelines": {"pipelines"},
+    "infra": {"infra", "pipelines"},
+    "localcloud": {"localcloud"},
+    "processing_code": {"processing_code"},
+    "training_code": {"training_code"},
+    "serving_code": {"serving_code"},
+    "hooks": {"hooks"},
+}
+OURS = set(MAY_IMPORT)
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names a module imports absolutely."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("folder", sorted(MAY_IMPORT))
+def test_a_folder_imports_only_those_below_it(folder: str):
+    modules = list((ROOT / folder).rglob("*.py"))
+    assert modules
+    wrong = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules
+        for name in (imported(path) & OURS) - MAY_IMPORT[folder]
+    }
+    assert not wrong
+
+
+def test_nothing_loads_pickles_or_unsafe_yaml():
+    banned = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal"}
+    modules = [path for folder in MAY_IMPORT for path in (ROOT / folder).rglob("*.py")]
+    assert not {str(path) for path in modules if imported(path) & banned}
+    calls = {("yaml", "load"), ("yaml", "unsafe_load"), ("yaml", "full_load"), ("torch", "load")}
+    found = {
+        f"{path}:{node.lineno}"
+        for path in modules
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and (node.value.id, node.attr) in calls
+    }
+    # the one strict loader passes its own SafeLoader subclass to yaml.load
+    assert {Path(line.partition(":")[0]).name for line in found} <= {"documents.py"}
+
+
+def test_the_standard_library_is_all_the_hooks_import():
+    for path in (ROOT / "hooks").glob("*_gen_project.py"):
+        assert imported(path) <= set(sys.stdlib_module_names)
