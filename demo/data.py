@@ -5,6 +5,7 @@ import io
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 import numpy as np
@@ -17,7 +18,7 @@ COLUMNS = ("household_id", "product_id", "transaction_timestamp")
 WEEK = dt.timedelta(weeks=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one is only ever itself, so what was found in it can be kept
 class Dataset:
     """Purchases in whole ISO weeks, oldest first, and the names of the products."""
 
@@ -91,6 +92,7 @@ def baskets(table: pa.Table) -> dict[str, set[str]]:
     return {str(row["household_id"]): {str(product) for product in row["product_id_distinct"]} for row in rows}
 
 
+@cache
 def curious(data: Dataset, week: int) -> tuple[str, set[str]]:
     """Of the half that bought the most before that week, the household with the most first-time products; and those."""
     known = data.purchases.filter(pc.less(data.purchases["transaction_timestamp"], data.start(week)))
