@@ -153,6 +153,7 @@ def evaluate(
         "--holdout-dir": folder("input", "holdout"),
         "--champion-dir": folder("input", "champion"),
         "--output-dir": folder("output", "evaluation"),
+        "--models-dir": folder("output", "models"),
     }
     prepare_job, prepare_step = prepared
     train_job, train_step = trained
@@ -173,11 +174,17 @@ def evaluate(
 
 
 def evaluate_outputs(context: Context, job: ProcessingJob, parameters: dict[str, Any]) -> dict[str, Any]:
-    """One output, which depends on the champion too: evidence about one is not overwritten by that about another."""
+    """The evidence, and the archives one by one, as <model>/model.tar.gz.
+
+    The evidence depends on the champion too: that about one must not overwrite that about another. The archives do
+    not: a registered model's address stays the same whoever it was compared with.
+    """
     from sagemaker.core.workflow.functions import Join
 
+    place = location(context.cloud, job)
     return {
-        "evaluation": Join(on="/", values=[location(context.cloud, job), parameters["champion"], "evaluation"]),
+        "evaluation": Join(on="/", values=[place, parameters["champion"], "evaluation"]),
+        "models": f"{place}/models",
     }
 
 

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -143,8 +144,13 @@ def test_the_gate_only_follows_the_decision(steps: Steps):
 
 
 def test_evaluations_of_two_champions_do_not_share_a_place(steps: Steps):
-    (output,) = steps["Evaluate"]["Arguments"]["ProcessingOutputConfig"]["Outputs"]
-    assert {"Get": "Parameters.Champion"} in output["S3Output"]["S3Uri"]["Std:Join"]["Values"]
+    evaluation, _ = steps["Evaluate"]["Arguments"]["ProcessingOutputConfig"]["Outputs"]
+    assert {"Get": "Parameters.Champion"} in evaluation["S3Output"]["S3Uri"]["Std:Join"]["Values"]
+
+
+def test_a_models_archive_has_one_place_whoever_it_was_compared_with(steps: Steps, account: cloud.Cloud):
+    _, models = steps["Evaluate"]["Arguments"]["ProcessingOutputConfig"]["Outputs"]
+    assert re.fullmatch(rf"s3://{account.bucket}/steps/Evaluate/[0-9a-f]{{64}}/models", models["S3Output"]["S3Uri"])
 
 
 def test_a_gate_too_long_for_one_argument_is_refused_before_anything_starts(
