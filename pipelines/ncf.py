@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines import sdk
+from pipelines import gates, sdk
 from pipelines.cloud import Cloud
 from pipelines.identity import canonical
 from pipelines.params import Params
@@ -142,11 +142,10 @@ def evaluate(
     context: Context, prepared: tuple[ProcessingJob, Any], trained: tuple[TrainingJob, Any], parameters: dict[str, Any]
 ) -> ProcessingJob:
     """Metrics on the holdout, and the gate's decision. Its archive arrives unextracted."""
-    given, gate_rules = context.params.evaluate, context.params.gate.model_dump()
+    given = context.params.evaluate
     settings = {
         "--top-k": ",".join(str(depth) for depth in given.top_k),
         "--test-num-ng": str(given.test_num_ng),
-        "--gate": canonical(gate_rules),
         "--seed": str(context.params.train.seed),
         "--model-dir": folder("input", "model"),
         "--train-dir": folder("input", "train"),
@@ -162,7 +161,7 @@ def evaluate(
         program="evaluate.py",
         image=context.cloud.images.processing,
         instance_type=given.instance_type,
-        arguments=flat(settings),
+        arguments=(*flat(settings), "--gate", *gates.rules(context.params.gate)),
         inputs={
             "code": context.program,
             "model": Input(train_step.properties.ModelArtifacts.S3ModelArtifacts, train_job.key),

@@ -3,11 +3,11 @@
 Ships alone: imports only the standard library, this folder and its requirements.txt.
 
     python evaluate.py --model-dir model --train-dir train --holdout-dir holdout --champion-dir champion \
-        --output-dir evaluation --models-dir models --gate '{"absolute": {"ndcg@10": {"min": 0.02}}}'
+        --output-dir evaluation --models-dir models \
+        --gate absolute.ndcg@10.min=0.02 sanity.beat_popularity=true
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,12 +16,13 @@ from typing import Any
 
 from candidates import propose, read_candidates, write_archives
 from channels import Data, load
-from gate import Decision, Evidence, check_rules, decide, metric
+from gate import Decision, Evidence, decide
 from intervals import Interval, bootstrap
 from leakage import leak
 from model_archive import ModelArchive, read_archive, scorer
 from problems import ProcessingError, exit_code
 from ranking import PerUser, Protocol, difference, mean, measure, popularity_scorer
+from rules import level_of, metric_of, read_rules
 from tables import write_json
 
 NO_CHAMPION = "NONE"
@@ -44,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--champion-dir", type=Path, help="holds model.tar.gz, or the marker NONE")
     arguments.add_argument("--top-k", type=cutoffs, default=(10, 50), help="comma separated")
     arguments.add_argument("--test-num-ng", type=int, default=99)
-    arguments.add_argument("--gate", type=json.loads, required=True, help="JSON of the params' gate")
+    arguments.add_argument("--gate", nargs="+", required=True, help="rules, as in absolute.ndcg@10.min=0.02")
     arguments.add_argument("--seed", type=int, default=1)
     return arguments
 
@@ -60,12 +61,11 @@ def cutoffs(text: str) -> tuple[int, ...]:
 def evaluate(argv: Sequence[str] | None = None) -> None:
     """The whole program. Raises ProcessingError when the candidate or the data cannot be read."""
     arguments = parser().parse_args(argv)
-    gate = arguments.gate
-    check_rules(gate)  # before the work, not after it
+    gate = read_rules(arguments.gate)  # before the work, not after it
     protocol = Protocol(arguments.top_k, arguments.test_num_ng, arguments.seed)
     data = load(arguments.train_dir, arguments.holdout_dir)
     candidates = read_candidates(arguments.model_dir / "model.tar.gz")
-    proposed = propose(candidates.archives, metric(gate))
+    proposed = propose(candidates.archives, metric_of(gate))
     candidate = candidates.archives[proposed]
     measured = {
         name: measure(scorer(archive, data.train.users, data.train.items), data.holdout, protocol)
@@ -74,12 +74,12 @@ def evaluate(argv: Sequence[str] | None = None) -> None:
     ours = measured[proposed]
     popular = measure(popularity_scorer(data.train.item, len(data.train.items)), data.holdout, protocol)
     champion = challenge(arguments.champion_dir, data, protocol)
-    level = float(gate.get("relative", {}).get("interval", 0.95))
+    level = level_of(gate)
     compared = None
     if champion.metrics is not None:
         compared = bootstrap(difference(ours, champion.metrics), level, protocol.seed)
     doubts = (*own_doubts(candidate, data), *champion.doubts)
-    decision = decide(gate, Evidence(mean(ours), mean(popular), len(data.holdout.users), compared, doubts))
+    decision = decide(gate, Evidence(mean(ours), mean(popular), len(data.holdout.users), compared, doubts=doubts))
 
     def intervals(metrics: PerUser) -> dict[str, Interval]:
         return bootstrap(metrics, level, protocol.seed)

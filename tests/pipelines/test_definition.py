@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipelines import cloud, identity, ncf, params, sources
+from pipelines import cloud, gates, identity, ncf, params, sources
+from pipelines import steps as steps_of
 from pipelines.errors import ProjectError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -153,12 +154,24 @@ def test_a_models_archive_has_one_place_whoever_it_was_compared_with(steps: Step
     assert re.fullmatch(rf"s3://{account.bucket}/steps/Evaluate/[0-9a-f]{{64}}/models", models["S3Output"]["S3Uri"])
 
 
-def test_a_gate_too_long_for_one_argument_is_refused_before_anything_starts(
+def test_a_gate_is_told_rule_by_rule(steps: Steps, given: params.Params):
+    told = steps["Evaluate"]["Arguments"]["AppSpecification"]["ContainerArguments"]
+    assert tuple(told[told.index("--gate") + 1 :]) == gates.rules(given.gate)
+
+
+def test_a_long_gate_fits_and_one_too_long_is_refused_before_anything_starts(
     given: params.Params, digests: sources.Sources, account: cloud.Cloud
 ):
-    rules = {f"ndcg@{depth}": params.Minimum(min=0.123456) for depth in range(10, 40)}
-    with pytest.raises(ProjectError, match="SageMaker takes 256"):
-        recompiled(given, digests, account, gate={"absolute": rules})
+    bounds = {f"ndcg@{depth}": params.Bounds(min=0.123456) for depth in range(10, 100)}
+    recompiled(given, digests, account, gate={"absolute": dict(list(bounds.items())[:60])})
+    with pytest.raises(ProjectError, match="SageMaker takes 100"):
+        recompiled(given, digests, account, gate={"absolute": bounds})
+
+
+def test_an_argument_too_long_is_refused_before_anything_starts(account: cloud.Cloud):
+    job = steps_of.ProcessingJob("Long", "long.py", "image", "ml.m5.xlarge", ("x" * 257,), {})
+    with pytest.raises(ProjectError, match="an argument of 257 characters, SageMaker takes 256"):
+        steps_of.processing_step(account, None, job, {})
 
 
 def test_a_run_is_identified_by_definition_buildspec_and_nonce(definition: dict[str, Any]):

@@ -15,11 +15,14 @@ from model_archive import read_archive, scorer
 from problems import ProcessingError
 from training_jobs import changed, files
 
-GATE = {
-    "absolute": {"ndcg@10": {"min": 0.9}},
-    "relative": {"metric": "ndcg@10", "interval": 0.95, "max_drop": 0.001},
-    "sanity": {"beat_popularity": True, "min_users": 10},
-}
+GATE = [
+    "absolute.ndcg@10.min=0.9",
+    "relative.metric=ndcg@10",
+    "relative.interval=0.95",
+    "relative.max_drop=0.001",
+    "sanity.beat_popularity=true",
+    "sanity.min_users=10",
+]
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +30,16 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return board.prepared(tmp_path_factory.mktemp("board"))
 
 
-def arguments(prepared: Path, model: Path, output: Path, champion: Path | None = None, gate: dict = GATE) -> list[str]:
+def arguments(
+    prepared: Path, model: Path, output: Path, champion: Path | None = None, gate: list[str] = GATE
+) -> list[str]:
     found = ["--model-dir", str(model), "--train-dir", str(prepared / "train"), "--output-dir", str(output),
              "--models-dir", str(output.parent / "models"), "--holdout-dir", str(prepared / "holdout"),
-             "--gate", json.dumps(gate), "--top-k", "1,10"]  # fmt: skip
+             "--gate", *gate, "--top-k", "1,10"]  # fmt: skip
     return [*found, "--champion-dir", str(champion)] if champion else found
 
 
-def decision(prepared: Path, tmp_path: Path, champion: Path | None = None, gate: dict = GATE) -> dict:
+def decision(prepared: Path, tmp_path: Path, champion: Path | None = None, gate: list[str] = GATE) -> dict:
     model = training_jobs.job(tmp_path / "model")
     evaluate(arguments(prepared, model, tmp_path / "out", champion, gate))
     return json.loads((tmp_path / "out" / "decision.json").read_text())
@@ -152,7 +157,7 @@ def test_a_candidate_of_another_vocabulary_is_inconclusive(prepared: Path, tmp_p
     board.write_partitions(other, [board.table([(f"x{user}", item, time) for user, item, time in board.rows()])])
     done = board.run(ROOT / "processing_code" / "prepare.py", board.prepare_arguments(other))
     assert done.returncode == 0
-    found = decision(other, tmp_path, gate={"absolute": {"hr@10": {"min": 0}}})
+    found = decision(other, tmp_path, gate=["absolute.hr@10.min=0"])
     assert (found["verdict"], found["reasons"]) == (
         "inconclusive", ["the archive's users or items are not those of the training data"])  # fmt: skip
 
@@ -222,5 +227,5 @@ def test_f56_an_array_that_holds_a_pickle_is_refused(tmp_path: Path):
 
 def test_a_gate_that_cannot_be_read_is_found_before_the_work(tmp_path: Path):
     nowhere = tmp_path / "nowhere"
-    with pytest.raises(ProcessingError, match="gate: unknown"):
-        evaluate(arguments(nowhere, nowhere, nowhere, gate={"absolut": {}}))
+    with pytest.raises(ProcessingError, match=r"gate: is .*absolut.*; right are absolute, relative"):
+        evaluate(arguments(nowhere, nowhere, nowhere, gate=["absolut.ndcg@10.min=0.02"]))
