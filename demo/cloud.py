@@ -106,6 +106,19 @@ class Cloud:
         found = self.sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=execution)["PipelineExecutionSteps"]
         return sorted(found, key=lambda step: step["StartTime"])
 
+    def packages(self, model: str) -> list[dict[str, Any]]:
+        """The registered versions of a model, oldest first, each as DescribeModelPackage shows it."""
+        pages = self.sagemaker.get_paginator("list_model_packages").paginate(
+            ModelPackageGroupName=f"{self.project}-{model}"
+        )
+        rows = [row for page in pages for row in page["ModelPackageSummaryList"]]
+        found = [self.sagemaker.describe_model_package(ModelPackageName=row["ModelPackageArn"]) for row in rows]
+        return sorted(found, key=lambda package: int(package["ModelPackageVersion"]))
+
+    def proposals(self, model: str) -> list[dict[str, Any]]:
+        """Of these, what the runs proposed: their other models are registered to be compared with."""
+        return [one for one in self.packages(model) if one["CustomerMetadataProperties"]["verdict"] != "challenger"]
+
     def training_jobs(self) -> int:
         """How many training jobs there have been."""
         return len(self.sagemaker.list_training_jobs(MaxResults=100)["TrainingJobSummaries"])

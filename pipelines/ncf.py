@@ -55,7 +55,7 @@ def define(params: Params, sources: Sources, cloud: Cloud) -> dict[str, Any]:
             cloud, context.session, evaluate_job, evaluate_outputs(context, evaluate_job, parameters)
         )
         evaluate_step.property_files = [decision, metrics]
-        gate_step = gate(context, evaluate_step, decision, register(context, train_step, evaluate_step, parameters))
+        gate_step = gate(context, evaluate_step, decision, register(context, evaluate_step, parameters))
         pipeline = Pipeline(
             name="compiled",  # not part of the definition
             parameters=list(parameters.values()),
@@ -221,8 +221,8 @@ def gate(context: Context, evaluate_step: Any, decision: Any, register_step: Any
     )
 
 
-def register(context: Context, train_step: Any, evaluate_step: Any, parameters: dict[str, Any]) -> Any:
-    """Registration by a function that looks for the archive's digest first.
+def register(context: Context, evaluate_step: Any, parameters: dict[str, Any]) -> Any:
+    """Registration of every model by a function that looks for each archive's digest first.
 
     SageMaker never caches its own RegisterModel step, so each run of equal inputs would add a version.
     """
@@ -237,7 +237,7 @@ def register(context: Context, train_step: Any, evaluate_step: Any, parameters: 
         inputs={
             "group": context.params.registry.group,
             "image": context.cloud.images.serving,
-            "archive_uri": train_step.properties.ModelArtifacts.S3ModelArtifacts,
+            "models_uri": output(evaluate_step, "models"),
             "evaluation_uri": output(evaluate_step, "evaluation"),
             "execution_arn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
             "commit": parameters["commit"],
