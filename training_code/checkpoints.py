@@ -82,7 +82,7 @@ def opened(folder: Path | None, data: Dataset, settings: Settings, machines: str
     origin = {
         "data": data_digest(data),
         "settings": digest(json.dumps(asdict(settings), sort_keys=True).encode()),
-        "code": digest(*(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))),
+        "code": code_digest(Path(__file__).parent),
         "libraries": f"torch {torch.__version__}, numpy {np.__version__}",
         "machines": machines,
     }
@@ -106,6 +106,12 @@ def unusable(head: bytes, content: bytes, origin: Mapping[str, str]) -> str:
         return "is damaged"
     other = [name for name in origin if given.get(name) != origin[name]]
     return f"is of other {' and '.join(other)}" if other else ""
+
+
+def code_digest(folder: Path) -> str:
+    """Identity of the modules in a folder."""
+    paths = sorted(folder.glob("*.py"))
+    return digest(*(part for path in paths for part in (path.name.encode(), path.read_bytes())))
 
 
 def data_digest(data: Dataset) -> str:

@@ -6,6 +6,8 @@ master, rank 0. torchrun's variables go before: RANK and WORLD_SIZE, MASTER_ADDR
 
 import json
 import os
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ PORT = 7777  # SageMaker's machines are the job's own, so any will do
 JOIN = timedelta(minutes=10)
 # how long a rank waits for the others: the master fits ALS and EASE meanwhile. One that dies is noticed at once
 WAIT = timedelta(minutes=60)
-LAST_WORDS = timedelta(seconds=2)
+LAST_WORDS = 2.0  # seconds
 
 
 class PartedError(Exception):
@@ -98,7 +100,7 @@ class Group:
         try:
             yield
         except RuntimeError as error:
-            raise PartedError(f"another machine has stopped: {self.last_words() or error}") from error
+            raise PartedError(f"another machine has stopped: {self.last_words() or 'its log says why'}") from error
 
     def say(self, reason: str) -> None:
         """Leave a reason for the others, who find it when they notice that this rank has gone."""
@@ -109,12 +111,14 @@ class Group:
                 return
 
     def last_words(self) -> str:
-        """The reason that the rank which went has left."""
+        """The reason that the rank which went has left; it may be a moment late."""
+        end = time.monotonic() + LAST_WORDS
         try:
-            if self.store is not None:
-                self.store.wait(["failure"], LAST_WORDS)
-                return str(self.store.get("failure").decode())
-        except RuntimeError:
+            while self.store is not None and time.monotonic() < end:
+                if self.store.check(["failure"]):
+                    return str(self.store.get("failure").decode())
+                time.sleep(LAST_WORDS / 20)
+        except RuntimeError:  # the master, and the store with it, has gone
             pass
         return ""
 
@@ -167,4 +171,7 @@ def joined(mine: Place, device: str) -> Iterator[Group]:
         group.say(reason)
         raise TrainingError(reason) from error
     finally:
-        dist.destroy_process_group()
+        failed = sys.exc_info()[0] is not None
+        dist.destroy_process_group()  # by which the others notice
+        if failed and group.rank == 0:
+            time.sleep(LAST_WORDS)  # they look for the reason in the master's store

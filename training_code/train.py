@@ -24,7 +24,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it a GPU'
 import archive
 from checkpoints import Checkpoints, data_digest, default_folder, opened
 from dataset import Dataset, TrainingError, load
-from group import joined, place
+from group import Group, joined, place
 from machine import DEVICES, chosen
 from models import MODELS, Fitted, fit, in_epochs
 from run import Run
@@ -117,6 +117,7 @@ def train_one(name: str, job: Job) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(finished)
     elif first or in_epochs(name):
+        run = run if in_epochs(name) else replace(run, group=Group())
         report = (lambda epoch: print_epoch(name, epoch)) if first else (lambda epoch: None)
         fitted = fit(name, job.data, job.settings, report, run)
         if first:
