@@ -1,6 +1,7 @@
 """The NCF pipeline: Prepare -> Train -> Evaluate -> Gate -> Register, or GateFailed."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from pipelines.params import Params
 from pipelines.sources import Sources
 from pipelines.steps import Input, ProcessingJob, TrainingJob, folder, location, processing_step, training_step
 
-METRICS = {name: rf"{name}=([0-9.]+);" for name in ("HR", "NDCG", "Loss")}
+METRICS = {name: rf"\b{name}=([0-9.]+);" for name in ("HR", "NDCG", "Loss")}
 # parameters of one execution: none of them is part of the definition, so none of them is part of a run's identity
 NO_CHAMPION = "none"
 
@@ -119,7 +120,7 @@ def train(context: Context, prepared: ProcessingJob, prepare_step: Any) -> Train
     params = context.params
     given = params.hyperparameters.model_dump(exclude={"top_k", "test_num_ng"})
     given |= {
-        "models": params.train.models[0],
+        "models": ",".join(params.train.models),
         "seed": params.train.seed,
         "top_k": params.hyperparameters.top_k or params.evaluate.top_k[0],
         "test_num_ng": params.evaluate.test_num_ng,
@@ -134,8 +135,14 @@ def train(context: Context, prepared: ProcessingJob, prepare_step: Any) -> Train
         train=Input(output(prepare_step, "train"), f"{prepared.key}/train"),
         max_runtime_seconds=params.train.max_runtime_seconds,
         spot=params.train.spot,
-        metrics=METRICS,
+        metrics=metrics(params.train.models),
     )
+
+
+def metrics(models: Sequence[str]) -> dict[str, str]:
+    """What SageMaker reads from the log: each metric of all models together, and of each model if there are more."""
+    each = {f"{model}:{name}": rf"\b{model} epoch .*{found}" for model in models for name, found in METRICS.items()}
+    return METRICS | (each if len(models) > 1 else {})
 
 
 def evaluate(

@@ -30,6 +30,8 @@ Pipeline = Annotated[str, AfterValidator(known_pipeline), Field(json_schema_extr
 Baseline = Literal["als", "ease", "item_knn"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Depths = Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(strict=False, min_length=1, max_length=10)]
+# what training_code/models.py can train
+Model = Literal["gmf", "mlp", "neumf", "neumf_pretrained", "als", "ease"]
 # how a model is promoted: merged by the bot after checks, or by a person
 Release = Literal["auto", "merge_request"]
 
@@ -64,26 +66,43 @@ class Prepare(Section):
 class Train(Section):
     """The training job."""
 
-    models: Annotated[tuple[Literal["neumf", "gmf", "mlp"], ...], Field(strict=False, min_length=1, max_length=1)] = (
-        "neumf",
-    )
+    models: Annotated[tuple[Model, ...], Field(strict=False, min_length=1, max_length=6)] = ("neumf",)
     instance_type: Instance = "ml.m5.2xlarge"
     instance_count: Literal[1] = 1
     spot: bool = False
     max_runtime_seconds: Annotated[int, Field(ge=60, le=432_000)] = 7200
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
 
+    @field_validator("models")
+    @classmethod
+    def _distinct(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(models)) != len(models):
+            raise ValueError("each model once")
+        return models
+
 
 class Hyperparameters(Section):
-    """The names of LotteON's training script. `top_k` and `test_num_ng` may be given here or under `evaluate`."""
+    """The names of LotteON's training script, and what other models than its own take (training_code/settings.py).
+
+    `top_k` and `test_num_ng` may be given here or under `evaluate`.
+    """
 
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 10
-    lr: Annotated[float, Field(gt=0, le=10)] = 0.008
+    lr: Annotated[float, Field(ge=1e-9, le=1)] = 0.008
     batch_size: Annotated[int, Field(ge=1, le=1_048_576)] = 10_240
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Annotated[float, Field(ge=0, le=0.99)] = 0.0
     factor_num: Annotated[int, Field(ge=1, le=1024)] = 32
     num_layers: Annotated[int, Field(ge=1, le=8)] = 3
     num_ng: Annotated[int, Field(ge=1, le=1000)] = 4
+    sampling: Literal["global", "class"] = "global"
+    reg: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    patience: Annotated[int, Field(ge=0, le=10_000)] = 3
+    pretrain: Literal["als", "parts"] = "als"
+    als_factors: Annotated[int, Field(ge=1, le=1024)] = 128
+    als_reg: Annotated[float, Field(ge=0, le=1e6)] = 40.0
+    als_alpha: Annotated[float, Field(ge=0, le=1e6)] = 2.0
+    als_iterations: Annotated[int, Field(ge=1, le=1000)] = 15
+    ease_reg: Annotated[float, Field(ge=1e-6, le=1e9)] = 500.0
     top_k: Annotated[int, Field(ge=1, le=1000)] | None = None
     test_num_ng: Annotated[int, Field(ge=1, le=100_000)] | None = None
 

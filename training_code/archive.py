@@ -1,18 +1,21 @@
-"""The model archive: data only (ONNX, JSON, npy), the same bytes for the same model.
+"""A model's archive: data only (ONNX, JSON, npy), the same bytes for the same model.
 
 Nothing in it knows its run, commit or version, and nothing in it is a wall clock's.
 """
 
+import gzip
 import hashlib
 import json
+import tarfile
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from dataset import Dataset
-from graph import score_graph, scores
-from networks import Weights
+from dataset import Dataset, Floats
+from graph import scores
+from model import Model
 from onnx import ModelProto
 
 SCHEMA_VERSION = 1
@@ -20,21 +23,43 @@ GOLDEN_USERS = 4
 GOLDEN_RESULTS = 10
 
 
-def write(folder: Path, data: Dataset, weights: Weights, facts: Mapping[str, Any]) -> None:
-    """Write the archive's files; `facts` (model, hyperparameters, metrics) go into the manifest."""
-    folder.mkdir(parents=True, exist_ok=True)
-    graph = score_graph(weights)
+def write(path: Path, data: Dataset, model: Model, facts: Mapping[str, Any]) -> None:
+    """Write the archive; `facts` (model, hyperparameters, metrics) go into the manifest."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        write_members(Path(scratch), data, model, facts)
+        pack(Path(scratch), path)
+
+
+def pack(folder: Path, path: Path) -> None:
+    """The folder's files as a .tar.gz of reproducible bytes: sorted names, no owner, no time."""
+    half = path.with_name(path.name + ".part")
+    with (
+        half.open("wb") as file,
+        gzip.GzipFile("", "wb", 6, file, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for member in sorted(folder.iterdir()):
+            entry = tarfile.TarInfo(member.name)
+            entry.size, entry.mode = member.stat().st_size, 0o644
+            with member.open("rb") as content:
+                tar.addfile(entry, content)
+    half.replace(path)
+
+
+def write_members(folder: Path, data: Dataset, model: Model, facts: Mapping[str, Any]) -> None:
+    """Write the archive's files into an empty folder, the manifest last."""
+    graph = model.graph()
     popularity = np.bincount(data.item, minlength=len(data.items)).astype(np.int64)
-    offsets = np.searchsorted(data.user, np.arange(len(data.users) + 1)).astype(np.int64)
     (folder / "score.onnx").write_bytes(graph.SerializeToString(deterministic=True))
     write_json(folder / "users.json", data.users)
     write_json(folder / "items.json", data.items)
     arrays: dict[str, np.ndarray[Any, Any]] = {
         "popularity": popularity,
-        "seen_offsets": offsets,
+        "seen_offsets": data.offsets(),
         "seen_items": seen_items(data),
+        "item_factors": unit(model.item_vectors()),
     }
-    arrays["item_factors"] = item_factors(weights)
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
     lines = golden(data, graph, popularity)
@@ -46,15 +71,9 @@ def write(folder: Path, data: Dataset, weights: Weights, facts: Mapping[str, Any
         "data_through": data.data_through,
         "counts": {"users": len(data.users), "items": len(data.items), "interactions": len(data.user)},
         **facts,
-        "files": {path.name: describe(path) for path in sorted(folder.iterdir()) if path.name in FILES},
+        "files": {path.name: describe(path) for path in sorted(folder.iterdir())},
     }
     write_json(folder / "manifest.json", manifest, indent=2)
-
-
-FILES = (
-    "score.onnx", "users.json", "items.json", "popularity.npy", "seen_offsets.npy", "seen_items.npy",
-    "item_factors.npy", "golden.jsonl",
-)  # fmt: skip
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -75,16 +94,10 @@ def seen_items(data: Dataset) -> np.ndarray[Any, np.dtype[np.int32]]:
     return data.item[order].astype(np.int32)
 
 
-def item_factors(weights: Weights) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Item vectors of length one [items, d]: their products say how related two items are."""
-    parts = [part for part in (weights.gmf_item, weights.mlp_item) if part is not None]
-    vectors = np.concatenate([unit(part - part.mean(axis=0)) for part in parts], axis=1)
-    return unit(vectors).astype(np.float32)
-
-
-def unit(vectors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Rows scaled to length one; a zero row stays zero."""
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
+def unit(vectors: Floats) -> Floats:
+    """Rows scaled to length one, so that products say how related two items are; a zero row stays zero."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, 1e-12), dtype=np.float32)
 
 
 def golden(data: Dataset, graph: ModelProto, popularity: np.ndarray[Any, Any]) -> list[dict[str, Any]]:

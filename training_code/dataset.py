@@ -1,8 +1,9 @@
-"""What prepare.py left in the training channel, as arrays, and the validation split taken from it."""
+"""What prepare.py left in the training channel, as arrays."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 
 
 class TrainingError(Exception):
@@ -18,7 +20,11 @@ class TrainingError(Exception):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Interactions sorted by user and time; user and item are positions in `users` and `items` (ids as text)."""
+    """Interactions sorted by user and time; user and item are positions in `users` and `items` (ids as text).
+
+    `events` says how often a pair occurred, `fold` which part of a cross-validation it is in (None = no folds),
+    `category` each item's class (None = not known).
+    """
 
     name: str
     data_from: str
@@ -28,68 +34,55 @@ class Dataset:
     user: Integers
     item: Integers
     time: Integers
+    events: Integers | None = None
+    fold: Integers | None = None
+    category: list[str] | None = None
+
+    def where(self, rows: npt.NDArray[Any]) -> "Dataset":
+        """The same users and items with some of the interactions: rows are positions, or a mask."""
+        columns: dict[str, Any] = {name: getattr(self, name) for name in ("user", "item", "time", "events", "fold")}
+        columns = {name: None if column is None else column[rows] for name, column in columns.items()}
+        return replace(self, **columns)
+
+    def offsets(self) -> Integers:
+        """Where each user's interactions begin [users + 1]."""
+        return np.searchsorted(self.user, np.arange(len(self.users) + 1)).astype(np.int64)
 
 
-@dataclass(frozen=True)
-class Validation:
-    """For each sampled user: its last item, held back from fitting, and items it never took [n, negatives]."""
+def arranged(data: Dataset) -> Dataset:
+    """The data in the order that everything here expects: by user, then time, then item."""
+    return data.where(np.lexsort((data.item, data.time, data.user)))
 
-    user: Integers
-    item: Integers
-    negatives: Integers
+
+def from_arrays(user: Integers, item: Integers, time: Integers | None = None) -> Dataset:
+    """A data set of positions in memory; without times the order given is the order in which things happened."""
+    time = np.arange(len(user)) if time is None else time
+    users, items = ([str(place) for place in range(int(column.max()) + 1)] for column in (user, item))
+    return arranged(Dataset("arrays", "", "", users, items, user, item, time))
 
 
 def load(folder: Path) -> Dataset:
     """Read the training channel. Raises TrainingError when it is not what prepare.py writes."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        users, items = (pq.read_table(folder / f"{name}.parquet")["id"].to_pylist() for name in ("users", "items"))
+        users, items = (pq.read_table(folder / f"{name}.parquet") for name in ("users", "items"))
         table = pq.read_table(folder / "interactions.parquet").combine_chunks()
-        columns = [table[name].to_numpy().astype(np.int64) for name in ("user", "item", "time")]
+        user, item, time, events, fold = (numbers(table, name) for name in ("user", "item", "time", "events", "fold"))
+        category = items["category"].to_pylist() if "category" in items.column_names else None
         data = manifest["data"]
-        found = Dataset(manifest["dataset"], data["from"], data["through"], users, items, *columns)
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        about = (manifest["dataset"], data["from"], data["through"])
+        ids = (users["id"].to_pylist(), items["id"].to_pylist())
+        found = Dataset(*about, *ids, user, item, time, events, fold, category)
+        right = len(user) and user.max() < len(ids[0]) and item.max() < len(ids[1]) and min(user.min(), item.min()) >= 0
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         raise TrainingError(f"{folder}: not a training channel ({error}); prepare.py writes one") from error
-    if not len(found.user) or found.user.max() >= len(users) or found.item.max() >= len(items):
+    if not right:
         raise TrainingError(f"{folder}: interactions are empty or name unknown users or items; prepare.py writes them")
-    order = np.lexsort((found.item, found.time, found.user))
-    columns = [column[order] for column in columns]
-    return Dataset(found.name, found.data_from, found.data_through, users, items, *columns)
+    return arranged(found)
 
 
-def seen_bitmap(data: Dataset) -> npt.NDArray[np.bool_]:
-    """Who took what, one byte each [users, items]: the fastest way to reject a drawn item that is no negative."""
-    seen = np.zeros((len(data.users), len(data.items)), dtype=np.bool_)
-    seen[data.user, data.item] = True
-    return seen
-
-
-def draw_negatives(seen: npt.NDArray[np.bool_], user: Integers, count: int, generator: np.random.Generator) -> Integers:
-    """Draw `count` items for each user that the user never took [n, count]; all at once, redrawing only the hits.
-
-    Users that took everything have no negative: they keep what was drawn last.
-    """
-    rows = np.repeat(user, count)
-    drawn = generator.integers(seen.shape[1], size=len(rows))
-    able = np.asarray(~seen.all(axis=1))
-    wrong = np.flatnonzero(seen[rows, drawn] & able[rows])
-    while wrong.size:
-        drawn[wrong] = generator.integers(seen.shape[1], size=len(wrong))
-        wrong = wrong[seen[rows[wrong], drawn[wrong]]]
-    return drawn.reshape(len(user), count)
-
-
-def split(
-    data: Dataset, negatives: int, generator: np.random.Generator, limit: int = 1000
-) -> tuple[npt.NDArray[np.bool_], Validation]:
-    """Hold back the last interaction of up to `limit` users; return which interactions are left to fit, and the rest.
-
-    Only users with three interactions or more are asked, so that none loses all that is known of it.
-    """
-    last = np.flatnonzero(np.append(data.user[1:] != data.user[:-1], True))
-    able = last[np.bincount(data.user, minlength=len(data.users))[data.user[last]] >= 3]
-    chosen = np.sort(generator.permutation(able)[:limit])
-    fit = np.ones(len(data.user), dtype=np.bool_)
-    fit[chosen] = False
-    drawn = draw_negatives(seen_bitmap(data), data.user[chosen], negatives, generator)
-    return fit, Validation(data.user[chosen], data.item[chosen], drawn)
+def numbers(table: pa.Table, name: str) -> Any:
+    """A column as whole numbers; None where an optional one is not there."""
+    if name in {"events", "fold"} and name not in table.column_names:
+        return None
+    return table[name].to_numpy().astype(np.int64)

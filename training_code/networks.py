@@ -1,22 +1,20 @@
-"""NCF's networks (He et al. 2017) in the shape that is fast on a CPU, and their weights as a scoring function.
+"""NCF's networks (He et al. 2017) in the shape that is fast on a CPU.
 
 A batch is users [b] with items [b, m]: one positive and its negatives share the user, so the user's part is computed
 once a row. The first layer of the MLP is W.[u;i] = Wu.u + Wi.i: the item half is computed once per item of the
 catalogue and gathered, not once per sample.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from dataset import TrainingError
+from dataset import Floats, TrainingError
 from torch import nn
 from torch.nn import functional
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -28,22 +26,6 @@ class Shape:
     factor_num: int
     num_layers: int
     dropout: float
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A fitted network as arrays: score = sigmoid(bias + gmf_user . gmf_item + tower(mlp_user + mlp_item)).
-
-    Parts that a network lacks are None. `tower` holds (weight [in, out], bias [out]) after the first layer; every
-    layer but the last is followed by a ReLU, as is the first one.
-    """
-
-    bias: Floats
-    gmf_user: Floats | None = None
-    gmf_item: Floats | None = None
-    mlp_user: Floats | None = None
-    mlp_item: Floats | None = None
-    tower: tuple[tuple[Floats, Floats], ...] = ()
 
 
 class Generalised(nn.Module):  # type: ignore[misc]
@@ -59,8 +41,8 @@ class Generalised(nn.Module):  # type: ignore[misc]
         weighted = self.user(users) * self.weight
         return torch.einsum("bf,bmf->bm", weighted, self.item(items))
 
-    def weights(self) -> dict[str, Floats]:
-        return {"gmf_user": array(self.user.weight), "gmf_item": array(self.item.weight * self.weight)}
+    def arrays(self) -> dict[str, Any]:
+        return {"gmf_users": array(self.user.weight), "gmf_items": array(self.item.weight * self.weight)}
 
 
 class Perceptron(nn.Module):  # type: ignore[misc]
@@ -85,22 +67,21 @@ class Perceptron(nn.Module):  # type: ignore[misc]
             hidden = functional.relu(layer(functional.dropout(hidden, self.dropout, self.training)))
         return self.last(hidden).squeeze(-1)
 
-    def weights(self) -> dict[str, object]:
-        steps = [*self.layers, self.last]
+    def arrays(self) -> dict[str, Any]:
         return {
-            "mlp_user": array(self.user_half(self.user.weight)),
-            "mlp_item": array(self.item_half(self.item.weight)),
-            "tower": tuple((array(step.weight.T), array(step.bias)) for step in steps),
+            "mlp_users": array(self.user_half(self.user.weight)),
+            "mlp_items": array(self.item_half(self.item.weight)),
+            "tower": tuple((array(step.weight.T), array(step.bias)) for step in [*self.layers, self.last]),
         }
 
 
 class Network(nn.Module):  # type: ignore[misc]
-    """An item bias plus its parts. The bias starts at the item's log odds, so that epoch 0 is the popularity model."""
+    """An item bias plus its parts. With the bias at the items' log odds, epoch 0 is the popularity model."""
 
-    def __init__(self, shape: Shape, parts: tuple[type[nn.Module], ...], log_odds: torch.Tensor) -> None:
+    def __init__(self, bias: torch.Tensor, parts: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.bias = nn.Parameter(log_odds.clone())
-        self.parts = nn.ModuleList(part(shape) for part in parts)
+        self.bias = nn.Parameter(bias.clone())
+        self.parts = nn.ModuleList(parts)
 
     def forward(self, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """Logits [b, m] of items [b, m] for users [b]."""
@@ -109,14 +90,14 @@ class Network(nn.Module):  # type: ignore[misc]
             logits = logits + part(users, items)
         return logits
 
-    def weights(self) -> Weights:
+    def arrays(self) -> dict[str, Any]:
         """The fitted network as arrays. Raises TrainingError if the last step made one of them infinite or NaN."""
         if not all(bool(torch.isfinite(value).all()) for value in self.parameters()):
             raise TrainingError("the fitted weights are not finite; a smaller lr would be right")
-        found: dict[str, object] = {}
+        found = {"bias": array(self.bias)}
         for part in self.parts:
-            found |= part.weights()
-        return Weights(bias=array(self.bias), **found)  # type: ignore[arg-type]
+            found |= part.arrays()
+        return found
 
 
 def embedding(count: int, width: int) -> nn.Embedding:
@@ -127,13 +108,5 @@ def embedding(count: int, width: int) -> nn.Embedding:
 
 
 def array(tensor: torch.Tensor) -> Floats:
-    """A tensor's values as a contiguous float32 array."""
-    return np.ascontiguousarray(tensor.detach().numpy(), dtype=np.float32)
-
-
-# a new network is a class and one line here
-NETWORKS: Mapping[str, tuple[type[nn.Module], ...]] = {
-    "gmf": (Generalised,),
-    "mlp": (Perceptron,),
-    "neumf": (Generalised, Perceptron),
-}
+    """A tensor's values as a contiguous float32 array of their own."""
+    return np.array(tensor.detach().numpy(), dtype=np.float32, order="C")

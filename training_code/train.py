@@ -1,8 +1,8 @@
-"""Train NCF on what prepare.py left, and write the model archive.
+"""Train a family of models on what prepare.py left, and write one archive of each.
 
 Ships alone: imports only the standard library, this folder, its requirements.txt and torch (which the image brings).
 
-    python train.py --train-dir train --model-dir model --models neumf --epochs 6
+    python train.py --train-dir train --model-dir model --models neumf,als --epochs 6
 
 Under SageMaker the same script gets its folders from SM_CHANNEL_TRAIN and SM_MODEL_DIR and each hyperparameter as
 `--name value`. Every epoch prints a line for the metric definitions: HR=0.3604; NDCG=0.2135; Loss=0.3704;
@@ -20,9 +20,10 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import archive
-from dataset import TrainingError, load
-from fitting import Epoch, Settings, fit
-from networks import NETWORKS
+from dataset import Dataset, TrainingError, load
+from models import MODELS, fit
+from settings import Settings, add_arguments, checked
+from validation import Epoch
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,21 +31,8 @@ def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--train-dir", type=folder, default=os.environ.get("SM_CHANNEL_TRAIN"))
     arguments.add_argument("--model-dir", type=folder, default=os.environ.get("SM_MODEL_DIR"))
-    arguments.add_argument("--models", choices=sorted(NETWORKS), default="neumf", help="which network")
-    arguments.add_argument("--epochs", type=positive, default=10)
-    arguments.add_argument("--lr", type=float, default=0.001)
-    arguments.add_argument("--batch_size", type=positive, default=10240, help="samples, negatives included")
-    arguments.add_argument(
-        "--dropout", type=float, default=0.0, help="0.3 in the paper's code; no gain, three times slower"
-    )
-    arguments.add_argument("--factor_num", type=positive, default=32)
-    arguments.add_argument("--num_layers", type=positive, default=3)
-    arguments.add_argument("--num_ng", type=positive, default=4, help="negatives for each positive when fitting")
-    arguments.add_argument(
-        "--test_num_ng", type=positive, default=99, help="negatives for each positive when validating"
-    )
-    arguments.add_argument("--top_k", type=positive, default=10)
-    arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--models", type=names, default=("neumf",), help="comma separated: " + ", ".join(MODELS))
+    add_arguments(arguments)
     return arguments
 
 
@@ -55,48 +43,61 @@ def folder(text: str) -> Path:
     return Path(text)
 
 
-def positive(text: str) -> int:
-    """A whole number from 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1")
-    return number
+def names(text: str) -> tuple[str, ...]:
+    """Distinct names of models that exist."""
+    found = tuple(text.split(","))
+    unknown = [name for name in found if name not in MODELS]
+    if unknown or len(set(found)) != len(found):
+        raise argparse.ArgumentTypeError(f"{text!r} is wrong; right is each of {', '.join(MODELS)} at most once")
+    return found
 
 
 def train(argv: Sequence[str] | None = None) -> None:
-    """The whole program. Raises TrainingError for what is wrong with the data or the arguments."""
+    """The whole program. Raises TrainingError for what is wrong with the data or the arguments, or if no model fits."""
     arguments = parser().parse_args(argv)
-    settings = checked(arguments)
-    data = load(arguments.train_dir)
-    print(f"training {settings.model}: {len(data.users)} users, {len(data.items)} items, {len(data.user)} interactions")
-    network, last = fit(data, settings, print_epoch)
-    hyperparameters = asdict(settings)
-    facts = {
-        "model": hyperparameters.pop("model"),
-        "hyperparameters": hyperparameters,
-        "validation": {f"hr@{settings.top_k}": last.hr, f"ndcg@{settings.top_k}": last.ndcg, "loss": last.loss},
-    }
-    archive.write(arguments.model_dir, data, network.weights(), facts)
-
-
-def checked(arguments: argparse.Namespace) -> Settings:
-    """The settings, or a TrainingError that names the argument and what would be right."""
     for name, variable in (("train_dir", "SM_CHANNEL_TRAIN"), ("model_dir", "SM_MODEL_DIR")):
         if getattr(arguments, name) is None:
             raise TrainingError(f"--{name.replace('_', '-')}: not given; name a folder here or in {variable}")
-    if not 0 < arguments.lr < 1:
-        raise TrainingError(f"--lr: is {arguments.lr:g}; right is between 0 and 1")
-    if not 0 <= arguments.dropout < 1:
-        raise TrainingError(f"--dropout: is {arguments.dropout:g}; right is from 0 to below 1")
-    if arguments.factor_num * 2 ** (arguments.num_layers - 1) > 4096:
-        raise TrainingError("--num_layers: factor_num * 2^(num_layers - 1) is over 4096; fewer layers would be right")
-    given = {name: value for name, value in vars(arguments).items() if name not in {"train_dir", "model_dir", "models"}}
-    return Settings(model=arguments.models, **given)
+    settings = checked(vars(arguments))
+    data = load(arguments.train_dir)
+    print(f"training on {len(data.users)} users, {len(data.items)} items, {len(data.user)} interactions")
+    failures = {}
+    for name in arguments.models:
+        try:
+            train_one(name, data, settings, arguments.model_dir)
+        except (TrainingError, RuntimeError, MemoryError) as error:  # torch has only RuntimeError for its own
+            failures[name] = " ".join(str(error).split())
+            print(f"failed {name}: {failures[name]}", file=sys.stderr)
+    if len(failures) == len(arguments.models):
+        raise TrainingError("; ".join(f"{name}: {reason}" for name, reason in failures.items()))
+    if failures:
+        archive.write_json(arguments.model_dir / "failures.json", failures)
 
 
-def print_epoch(number: int, epoch: Epoch) -> None:
-    """One line that people read and that SageMaker's metric definitions find."""
-    print(f"epoch {number}: HR={epoch.hr:.4f}; NDCG={epoch.ndcg:.4f}; Loss={epoch.loss:.4f};", flush=True)
+def train_one(name: str, data: Dataset, settings: Settings, model_dir: Path) -> None:
+    """Fit one model and write its archive."""
+    fitted = fit(name, data, settings, lambda epoch: print_epoch(name, epoch))
+    quality, depth = fitted.quality, settings.top_k
+    facts = {
+        "model": name,
+        "hyperparameters": asdict(settings),
+        "validation": {
+            f"hr@{depth}": quality.hr,
+            f"ndcg@{depth}": quality.ndcg,
+            f"sampled_hr@{depth}": quality.sampled_hr,
+            f"sampled_ndcg@{depth}": quality.sampled_ndcg,
+        },
+    }
+    archive.write(model_dir / f"{name}.tar.gz", data, fitted.model, facts)
+
+
+def print_epoch(name: str, epoch: Epoch) -> None:
+    """One line that people read and that SageMaker's metric definitions find: the sampled metrics, as LotteON's."""
+    if epoch.number:
+        quality = epoch.quality
+        loss = "" if epoch.loss is None else f" Loss={epoch.loss:.4f};"
+        line = f"HR={quality.sampled_hr:.4f}; NDCG={quality.sampled_ndcg:.4f};{loss}"
+        print(f"{name} epoch {epoch.number}: {line} full catalogue: {quality.hr:.4f}, {quality.ndcg:.4f}", flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

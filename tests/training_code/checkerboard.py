@@ -11,6 +11,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -27,15 +28,22 @@ HYPERPARAMETERS = {
     "gmf": {"epochs": 20, "lr": 0.02, "factor_num": 2},
     "mlp": {"epochs": 3, "lr": 0.01, "factor_num": 32},
     "neumf": {"epochs": 20, "lr": 0.02, "factor_num": 2},
+    "neumf_pretrained": {"epochs": 3, "lr": 0.01, "factor_num": 2, "als_factors": 4, "als_reg": 1.0},
+    "als": {"als_factors": 4, "als_reg": 1.0},
+    "ease": {"ease_reg": 10.0},
 }
+SMALL = {"batch_size": 128, "num_layers": 2, "patience": 0}
 Row = tuple[object, object, object]
 
 
 def rows() -> list[Row]:
-    """(user, item, time): three weeks of history, then each user's own item in the last one."""
+    """(user, item, time): three weeks of history, then each user's own item in the last one.
+
+    History begins behind the user's own item and goes around, so that no item is the last one of many users.
+    """
     found: list[Row] = []
     for user in range(SIZE):
-        liked = [item for item in range(SIZE) if item % 2 == user % 2 and item != user]
+        liked = [item % SIZE for item in range(user + 2, user + SIZE, 2)]
         for place, item in enumerate(liked):
             found.append((f"u{user:02}", f"i{item:02}", MONDAY + datetime.timedelta(days=place % 21, minutes=user)))
         found.append((f"u{user:02}", f"i{user:02}", MONDAY + datetime.timedelta(days=26, minutes=user)))
@@ -87,14 +95,22 @@ def prepared(folder: Path) -> Path:
 
 
 def trained(folder: Path, model_dir: Path, *more: str, models: str = "neumf") -> subprocess.CompletedProcess[str]:
-    """Train on folder/train into model_dir."""
+    """Train on folder/train into model_dir, with the settings of the first of the models."""
     arguments = ["--train-dir", str(folder / "train"), "--model-dir", str(model_dir), "--models", models]
-    given = {"batch_size": 128, "num_layers": 2, **HYPERPARAMETERS[models]}
+    given = {**SMALL, **HYPERPARAMETERS[models.split(",", maxsplit=1)[0]]}
     arguments += [part for name, value in given.items() for part in (f"--{name}", str(value))]
     return run(ROOT / "training_code" / "train.py", [*arguments, *more])
 
 
+def unpacked(archive: Path, folder: Path) -> Path:
+    """The members of an archive, in a folder."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    return folder
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
-        result = trained(prepared(Path(scratch)), ARCHIVE)
+        result = trained(prepared(Path(scratch)), Path(scratch, "model"))
         print(result.stdout, result.stderr)
+        unpacked(Path(scratch, "model", "neumf.tar.gz"), ARCHIVE)

@@ -1,0 +1,108 @@
+"""Implicit ALS (Hu, Koren, Volinsky 2008): the linear challenger that is hardest to beat, and where NeuMF may start.
+
+Minimises sum over all (u, i) of c_ui (p_ui - x_u . y_i)^2 + reg (|x_u|^2 + |y_i|^2), where p is 1 for taken pairs and
+0 for others, and c is 1 + alpha for taken pairs and 1 for others. Users and items are solved for in turn.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from dataset import Dataset, Floats, Integers
+from graph import Builder, proto
+from model import Constants, refuse_unless_finite
+from onnx import ModelProto
+from settings import Settings
+from torch.nn import functional
+from validation import Watch
+
+CELLS_AT_ONCE = 2**12  # taken pairs, padding included, that are gathered at a time: what a core's cache holds
+CG_STEPS = 3
+TINY = 1e-20
+
+
+@dataclass(frozen=True)
+class ImplicitALS:
+    """score = user . item."""
+
+    users: Floats  # [U, d]
+    items: Floats  # [I, d]
+    refits: ClassVar[bool] = True
+
+    @classmethod
+    def fit(cls, data: Dataset, settings: Settings, watch: Watch) -> Self:
+        """Alternate from a random start. It has no epochs to watch."""
+        generator = torch.Generator().manual_seed(settings.seed)
+        sizes = len(data.users), len(data.items)
+        sides = [torch.randn(size, settings.als_factors, generator=generator) * 0.01 for size in sizes]
+        taken = [list(groups(data.user, data.item, sizes[0])), list(groups(data.item, data.user, sizes[1]))]
+        for _ in range(settings.als_iterations):
+            for side in (0, 1):
+                solve(sides[side], sides[1 - side], taken[side], settings)
+        users, items = (side.numpy() for side in sides)
+        refuse_unless_finite(users, items)
+        return cls(users, items)
+
+    def score(self, users: Integers) -> Floats:
+        return np.asarray(self.users[users] @ self.items.T)
+
+    def graph(self) -> ModelProto:
+        build = Builder()
+        user = build.node("Gather", [build.constant("als_users", self.users), "user"], "als_user")
+        items = build.constant("als_items", np.ascontiguousarray(self.items.T))
+        build.node("MatMul", [user, items], "scores")
+        return proto(build, len(self.items))
+
+    @classmethod
+    def from_constants(cls, constants: Constants) -> Self:
+        return cls(constants["als_users"], np.ascontiguousarray(constants["als_items"].T))
+
+    def item_vectors(self) -> Floats:
+        return self.items
+
+
+Group = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # rows [n], their others [n, m], 1 for those and 0 for padding
+
+
+def groups(row: Integers, other: Integers, rows: int) -> Iterator[Group]:
+    """Rows of like length together, longest first, so that little of a batch is padding."""
+    other = other[np.argsort(row, kind="stable")]
+    count = np.bincount(row, minlength=rows)
+    start = np.cumsum(count) - count
+    order = np.argsort(-count, kind="stable")
+    order = order[: np.count_nonzero(count)]
+    while len(order):
+        width = int(count[order[0]])
+        chosen, order = np.split(order, [max(1, CELLS_AT_ONCE // width)])
+        mask = np.arange(width) < count[chosen][:, None]
+        place = np.where(mask, start[chosen][:, None] + np.arange(width), 0)
+        yield torch.from_numpy(chosen), torch.from_numpy(other[place]).int(), torch.from_numpy(mask).float()
+
+
+def solve(side: torch.Tensor, other: torch.Tensor, taken: list[Group], settings: Settings) -> None:
+    """Better vectors of one side for the other side's: a few conjugate-gradient steps from where they are.
+
+    An exact solution costs five times as much, and the other side changes after it anyway (Takacs et al. 2011).
+    """
+    shared = other.T @ other + settings.als_reg * torch.eye(other.shape[1])
+    for rows, others, mask in taken:
+        vectors = functional.embedding(others, other) * mask[:, :, None]
+        found, wanted = side[rows], vectors.sum(dim=1) * (1 + settings.als_alpha)
+        residual = wanted - normal(found, vectors, shared, settings.als_alpha)
+        direction, size = residual, residual.square().sum(dim=1, keepdim=True)
+        for _ in range(CG_STEPS):
+            image = normal(direction, vectors, shared, settings.als_alpha)
+            length = size / (direction * image).sum(dim=1, keepdim=True).clamp_min(TINY)
+            found = found + length * direction
+            residual = residual - length * image
+            before, size = size, residual.square().sum(dim=1, keepdim=True)
+            direction = residual + size / before.clamp_min(TINY) * direction
+        side[rows] = found
+
+
+def normal(found: torch.Tensor, vectors: torch.Tensor, shared: torch.Tensor, alpha: float) -> torch.Tensor:
+    """The normal equations' left side for found [n, d] with taken vectors [n, m, d]; no d x d matrix for each row."""
+    scores = torch.bmm(vectors, found[:, :, None])
+    return found @ shared + alpha * torch.bmm(vectors.mT, scores)[:, :, 0]

@@ -1,0 +1,55 @@
+"""Networks that start from models fitted before, instead of from nothing."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from als import ImplicitALS
+from dataset import Dataset
+from networks import Generalised, Network, Perceptron, Shape
+from sampling import Negatives
+from settings import Settings
+
+CALIBRATION = 100_000  # pairs
+
+
+def from_als(data: Dataset, shape: Shape, settings: Settings, als: ImplicitALS) -> Network:
+    """GMF is the ALS, scaled so that its scores are log odds; the MLP begins as zero, a residual to be learned."""
+    gmf = Generalised(replace(shape, factor_num=settings.als_factors))
+    mlp = Perceptron(shape)
+    scale, shift = calibrated(data, settings, als)
+    with torch.no_grad():
+        gmf.user.weight.copy_(torch.from_numpy(als.users * np.sqrt(scale)))
+        gmf.item.weight.copy_(torch.from_numpy(als.items * np.sqrt(scale)))
+        mlp.last.weight.zero_()
+        mlp.last.bias.zero_()
+    return Network(torch.full((shape.items,), float(shift)), [gmf, mlp])
+
+
+def calibrated(data: Dataset, settings: Settings, als: ImplicitALS) -> tuple[float, float]:
+    """The scale and shift that turn ALS scores into log odds of drawn samples (Platt 1999), by Newton's method."""
+    generator = np.random.default_rng(settings.seed)
+    chosen = generator.choice(len(data.user), min(CALIBRATION, len(data.user)), replace=False)
+    user, item = data.user[chosen], data.item[chosen]
+    drawn = Negatives(data, settings.sampling)(user, item, settings.num_ng, generator)
+    items = np.concatenate([item[:, None], drawn], axis=1)
+    score = np.einsum("nd,nmd->nm", als.users[user], als.items[items]).ravel()
+    taken = np.zeros(items.shape)
+    taken[:, 0] = 1.0
+    columns = np.stack([score, np.ones_like(score)], axis=1).astype(np.float64)
+    found = np.zeros(2)
+    for _ in range(20):
+        likely = 1 / (1 + np.exp(-columns @ found))
+        hessian = columns.T @ (columns * (likely * (1 - likely))[:, None]) + 1e-6 * np.eye(2)
+        found += np.linalg.solve(hessian, columns.T @ (taken.ravel() - likely))
+    return max(found[0], 1e-3), found[1]
+
+
+def from_parts(gmf: Network, mlp: Network) -> Network:
+    """The paper's start: both networks' parts, each counting half."""
+    parts = [gmf.parts[0], mlp.parts[0]]
+    with torch.no_grad():
+        parts[0].weight.mul_(0.5)
+        parts[1].last.weight.mul_(0.5)
+        parts[1].last.bias.mul_(0.5)
+    return Network((gmf.bias.detach() + mlp.bias.detach()) / 2, parts)
