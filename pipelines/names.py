@@ -17,7 +17,7 @@ Metric = Annotated[str, text(r"^(?:ndcg|hr|recall)@[1-9][0-9]{0,3}$", "ndcg@k, h
 PartitionKey = Annotated[
     str,
     text(
-        r"^raw(?:/[A-Za-z0-9_][A-Za-z0-9_=.-]*){2,8}\.parquet$",
+        r"^raw(?:/[A-Za-z0-9_][A-Za-z0-9_=.-]*){2,8}\.(?:parquet|csv|csv\.gz)$",
         "raw/<dataset>/week=YYYY-WW/part-0.parquet, without `..`",
     ),
 ]
