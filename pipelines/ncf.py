@@ -80,16 +80,18 @@ def execution_parameters(context: Context) -> dict[str, Any]:
 
 
 def prepare(context: Context) -> ProcessingJob:
-    """Interactions of the locked partitions, filtered and split by time."""
+    """Interactions of the locked partitions, filtered and split."""
     given, lock = context.params.prepare, context.sources.lock
     settings = {
         "--engine": given.engine,
-        "--columns": canonical(context.params.columns.model_dump()),
+        "--columns": canonical(context.params.columns.model_dump(exclude_none=True)),
         "--min-user-interactions": str(given.min_user_interactions),
         "--min-item-users": str(given.min_item_users),
         "--split": given.split,
         "--holdout-days": str(given.holdout_days),
+        "--folds": str(given.folds or 0),
         "--max-bad-ratio": str(given.max_bad_ratio),
+        "--max-user-share": str(given.max_user_share),
         "--lock-dir": folder("input", "lock"),
         "--data-dir": folder("input", "data"),
         "--train-dir": folder("output", "train"),

@@ -42,6 +42,8 @@ class Columns(Section):
     user: Column
     item: Column
     time: Column
+    segment: Column | None = None  # of the user
+    category: Column | None = None  # of the item
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -51,14 +53,17 @@ class Columns(Section):
 
 
 class Prepare(Section):
-    """The preprocessing job. One machine: DuckDB does not spread over several."""
+    """The preprocessing job, on one machine. Spark over several is EMR's or Glue's (infra/airflow/)."""
 
-    engine: Literal["duckdb"] = "duckdb"
+    # spark here is Spark on that one machine, and the processing image must have it
+    engine: Literal["duckdb", "spark"] = "duckdb"
     min_user_interactions: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     min_item_users: Annotated[int, Field(ge=1, le=1_000_000)] = 50
-    split: Literal["temporal"] = "temporal"
-    holdout_days: Annotated[int, Field(ge=1, le=365)] = 7
+    split: Literal["temporal", "leave_one_out"] = "temporal"
+    holdout_days: Annotated[int, Field(ge=1, le=365)] = 7  # of the temporal split
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None  # deals the training pairs
     max_bad_ratio: Fraction = 0.01
+    max_user_share: Annotated[float, Field(gt=0, le=1)] = 0.5  # a user with more of all rows is quarantined
     instance_type: Instance = "ml.m5.xlarge"
     instance_count: Literal[1] = 1
 
