@@ -57,7 +57,9 @@ def parse_archive(content: bytes) -> ModelArchive:
         check_digests(manifest, members)
         users, items = (string_list(json.loads(members[f"{name}.json"])) for name in ("users", "items"))
         popularity = array(members["popularity.npy"])
-        session = onnxruntime.InferenceSession(members["score.onnx"], providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # as for numpy's threads: evaluate.py
+        session = onnxruntime.InferenceSession(members["score.onnx"], options, providers=["CPUExecutionProvider"])
         check_shapes(session, popularity, len(items))
         return ModelArchive(
             sha256=hashlib.sha256(content).hexdigest(),

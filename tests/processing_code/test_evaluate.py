@@ -65,10 +65,11 @@ def test_the_program_runs_alone_and_finds_the_board_solved(prepared: Path, tmp_p
 
 
 def test_the_same_inputs_give_the_same_bytes(prepared: Path, tmp_path: Path):
+    names = ("decision.json", "evaluation.json", "metrics.csv")
     decision(prepared, tmp_path)
-    first = [(tmp_path / "out" / name).read_bytes() for name in ("decision.json", "evaluation.json")]
+    first = [(tmp_path / "out" / name).read_bytes() for name in names]
     decision(prepared, tmp_path)
-    assert first == [(tmp_path / "out" / name).read_bytes() for name in ("decision.json", "evaluation.json")]
+    assert first == [(tmp_path / "out" / name).read_bytes() for name in names]
 
 
 def test_the_best_on_validation_is_proposed_and_every_archive_passed_on(prepared: Path, tmp_path: Path):

@@ -1,5 +1,6 @@
 """What a training job leaves, built from the fixture archive: model.tar.gz that holds one archive for each model."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -35,7 +36,10 @@ def with_array(name: str, change: Callable[[np.ndarray], np.ndarray]) -> dict[st
 def packed(members: Mapping[str, bytes], extra: list[tarfile.TarInfo] | None = None) -> bytes:
     """A tar.gz of these members."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w") as tar,
+    ):
         for name, content in members.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
