@@ -4,6 +4,7 @@ decision.json says what was decided and why, equal bytes for equal inputs. An in
 where there is none; `metrics` is metric -> interval.
 
     verdict, register, reasons, reason     pass | fail | inconclusive; whether it goes on; why, as a list and one text
+    findings                               every rule of the gate: verdict, and finding in words
     model, archive_sha256, metrics         the model proposed, by `proposed_by` on the manifests' validation
     models.<name>                          every model: archive_sha256, bytes, validation, metrics
     failures.<name>                        why a model was not trained
@@ -15,7 +16,7 @@ where there is none; `metrics` is metric -> interval.
     users, split, gate                     holdout users; how it was split; the rules
 
 metrics.csv has every number with its interval, evaluation.json the proposed model's in SageMaker's model-quality
-layout (quality.py), and latency.json milliseconds, which no two runs have in common: nothing is decided by them.
+layout (quality.py), models/<name>.json each model's, which registration shows, and latency.json milliseconds, which no two runs have in common: nothing is decided by them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -103,8 +104,12 @@ def of_model(model: str, prefix: str, metrics: Measured, users: int) -> Iterator
 def write(folder: Path, decision: Decision, record: Mapping[str, Any], table: Iterable[Row]) -> None:
     """Write decision.json, metrics.csv and, from that, evaluation.json."""
     write_metrics(folder / "metrics.csv", table)
-    write_json(folder / "evaluation.json", quality(read_metrics(folder / "metrics.csv"), record["model"]))
+    measured = read_metrics(folder / "metrics.csv")
+    write_json(folder / "evaluation.json", quality(measured, record["model"]))
+    for name in record["models"]:
+        write_json(folder / "models" / f"{name}.json", quality(measured, name))
     write_json(folder / "decision.json", {
         "verdict": decision.verdict, "register": decision.register, "reasons": list(decision.reasons),
-        "reason": "; ".join(decision.reasons), **record,
+        "reason": "; ".join(decision.reasons),
+        "findings": [{"verdict": verdict, "finding": said} for verdict, said in decision.findings], **record,
     })  # fmt: skip

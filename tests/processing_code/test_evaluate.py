@@ -60,8 +60,12 @@ def test_the_program_runs_alone_and_finds_the_board_solved(prepared: Path, tmp_p
     assert found["metrics"]["hr@1"] == {"value": 1.0, "low": 1.0, "high": 1.0}
     assert found["baselines"]["popularity"]["hr@1"]["value"] == 0.0
     assert found["reason"] == "; ".join(found["reasons"])
+    assert [one["verdict"] for one in found["findings"]] == ["pass"] * len(found["reasons"])
     quality = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert quality["regression_metrics"]["ndcg@10"] == {"value": 1.0, "standard_deviation": 0.0}
+    shown = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "out" / "models").iterdir()}
+    assert set(shown) == set(found["models"])
+    assert shown[found["model"]] == quality
 
 
 def test_the_same_inputs_give_the_same_bytes(prepared: Path, tmp_path: Path):
