@@ -1,8 +1,10 @@
+import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +12,7 @@ from pipelines.gates import loosened, rules
 from pipelines.models import parse
 from pipelines.params import Gate
 
+ROOT = Path(__file__).parent.parent.parent
 STRICT: dict[str, Any] = {
     "absolute": {"ndcg@10": {"min": 0.02}, "gini@10": {"max": 0.9}},
     "relative": {"metric": "ndcg@10", "interval": 0.95, "max_drop": 0.001},
@@ -43,6 +46,12 @@ def test_a_gate_is_one_argument_for_each_rule_and_never_a_long_one():
     assert ("relative.metric=ndcg@10" in found, "sanity.beat_popularity=true" in found) == (True, True)
     assert len(found) == 9
     assert list(found) == sorted(found)
+
+
+def test_the_gate_that_the_document_shows_is_one():
+    text = (ROOT / "docs" / "evaluation.md").read_text()
+    shown = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", text, flags=re.S)[0])
+    assert len(rules(gate(shown["gate"]))) == 10
 
 
 def test_a_gate_left_out_is_a_real_one():

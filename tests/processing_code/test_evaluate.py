@@ -18,7 +18,11 @@ from checkerboard import ROOT
 from evaluate import evaluate
 from model_archive import read_archive, scorer
 from problems import ProcessingError
+from rules import read_rules
 from training_jobs import changed, files
+
+from pipelines.gates import rules
+from pipelines.params import Gate
 
 GATE = [
     "absolute.ndcg@10.min=0.9",
@@ -146,6 +150,21 @@ def test_what_is_left_is_what_the_report_says(prepared: Path, tmp_path: Path):
     assert found["slices"]["users=new"] == {"users": 0, "metrics": {}}
     assert found["slices"]["items=tail"]["metrics"]["hr@1"]["value"] == 1.0
     assert (found["users"], found["split"], found["skipped"]) == (board.SIZE, "temporal", {})
+
+
+def test_the_document_and_the_params_know_every_metric_slice_and_baseline(prepared: Path, tmp_path: Path):
+    found = decision(prepared, tmp_path)
+    text = (ROOT / "docs" / "evaluation.md").read_text()
+    assert {name for name in found["metrics"] if f"{name.partition('@')[0]}@" not in text} == set()
+    assert {name for name in found["slices"] if name not in text} == set()
+    bounds = {"min": 0.0}
+    own = [name for name in found["metrics"] if not name.startswith("sampled")]
+    asked = Gate.model_validate({
+        "absolute": dict.fromkeys([*own, "bytes"], bounds),
+        "slices": {name: {"ndcg@10": bounds} for name in found["slices"]},
+        "baselines": {name: {"max_drop": 0.1} for name in found["baselines"] if name != "popularity"},
+    })  # fmt: skip
+    assert read_rules(rules(asked))["absolute"].keys() == {*own, "bytes"}
 
 
 def test_every_number_is_in_the_table_that_model_quality_is_made_from(prepared: Path, tmp_path: Path):
