@@ -168,7 +168,8 @@ class Gate(Section):
 
     absolute: Annotated[dict[Measure, Bounds], Field(min_length=1)] = {}  # noqa: RUF012 - pydantic copies it
     relative: Relative = Relative()
-    baselines: dict[Baseline, Drop] = {}  # noqa: RUF012
+    # als: it is measured whatever the size of the catalogue
+    baselines: dict[Baseline, Drop] = {"als": Drop(max_drop=0.02)}  # noqa: RUF012
     slices: dict[Slice, Annotated[dict[Metric, Bounds], Field(min_length=1)]] = {}  # noqa: RUF012
     sanity: Sanity = Sanity()
 

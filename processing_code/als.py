@@ -7,17 +7,18 @@ from interactions import Interactions
 from model_archive import Floats, Scorer
 
 FIRST, NEXT = 6, 2  # iterations: from random factors, and from those of the setting before
+FEWEST, ITEMS_A_FACTOR = 8, 16  # a small catalogue gains nothing by more factors than this
 SEED = 1
 
 
 def als(train: Interactions, grid: Sequence[Mapping[str, float]]) -> Iterator[Scorer]:
-    """Factors for each setting (factors, alpha, reg); each starts from what the one before has found.
+    """Factors for each setting (factors at most, alpha, reg); each starts from what the one before has found.
 
     A user's item has confidence 1 + alpha, any other 1, and the preferences are 1 and 0.
     """
     item = np.empty((0, 0), dtype=np.float32)
     for settings in grid:
-        size = int(settings["factors"])
+        size = min(int(settings["factors"]), max(FEWEST, train.items // ITEMS_A_FACTOR))
         known = item.shape[1] == size
         if not known:
             random = np.random.default_rng(SEED)

@@ -80,7 +80,7 @@ BASELINES: Mapping[str, Baseline] = {
     ),
     "als": Baseline(
         als,
-        tuple({"factors": 32, "alpha": alpha, "reg": reg} for alpha, reg in ((1, 40), (4, 40), (10, 100))),
+        tuple({"factors": 64, "alpha": alpha, "reg": reg} for alpha, reg in ((1, 40), (4, 40), (10, 100))),
     ),
     "ease": Baseline(ease, tuple({"l2": l2} for l2 in (100, 300, 1000)), square=True),
 }

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from model_archive import Floats, Integers
 
-MAX_ITEMS = 20_000  # of items x items numbers: 1.6 GB each
+MAX_ITEMS = 10_000  # of items x items numbers: 0.8 GB each in double precision, and a minute to invert
 ROWS_AT_ONCE = 1024
 CELLS_AT_ONCE = 8192  # padded items of a batch: little padding, and what is gathered for them stays in cache
 

@@ -44,9 +44,15 @@ class ModelArchive:
 def read_archive(path: Path) -> ModelArchive:
     """Read and check a file model.tar.gz. Raises ProcessingError that says what is wrong with it."""
     try:
-        return parse_archive(path.read_bytes())
+        return parse_archive(read_bytes(path))
     except (OSError, ProcessingError) as error:
         raise ProcessingError(f"{path}: {error}") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file of a size that can be held. Raises ProcessingError for a larger one, before it is read."""
+    refuse_unless(path.stat().st_size <= MAX_BYTES, f"larger than {MAX_BYTES} bytes")
+    return path.read_bytes()
 
 
 def parse_archive(content: bytes) -> ModelArchive:

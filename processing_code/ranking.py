@@ -14,7 +14,6 @@ import numpy.typing as npt
 from model_archive import Floats, Integers, Scorer
 
 Truths = npt.NDArray[np.bool_]
-USERS_AT_ONCE = 256
 # Scores this near (relative) are equal: engines and batch sizes round differently, and must not decide a rank.
 TIE = 1e-6
 
@@ -44,11 +43,15 @@ class Holdout:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How it is measured: cut-offs, sampled negatives for each user, and the seed they are drawn with."""
+    """How it is measured: cut-offs, sampled negatives for each user, and the seed they are drawn with.
+
+    How many users are scored at once bounds the memory, and changes no result.
+    """
 
     top_k: tuple[int, ...]
     test_num_ng: int
     seed: int
+    users_at_once: int = 256
 
     @property
     def depth(self) -> int:
@@ -62,7 +65,7 @@ class Ranks:
 
     full, sampled [p]: how many items that were not taken, of the catalogue or of the sample, are ranked before each
     held-out one; top [u, depth]: the items recommended, best first, -1 where there is none; broken [u]: the model
-    scored something that is not a number; seconds: what scoring took.
+    scored something that is not a number, or infinitely well; seconds: what scoring took.
     """
 
     full: Integers
@@ -92,8 +95,8 @@ class Chunk:
 
 def chunks(holdout: Holdout, protocol: Protocol) -> Iterator[Chunk]:
     """The holdout, a few users at a time."""
-    for start in range(0, len(holdout.users), USERS_AT_ONCE):
-        users = holdout.users[start : start + USERS_AT_ONCE]
+    for start in range(0, len(holdout.users), protocol.users_at_once):
+        users = holdout.users[start : start + protocol.users_at_once]
         taken, seen = (pairs.between(start, start + len(users)) for pairs in (holdout.taken, holdout.seen))
         others = np.ones((len(users), holdout.items), dtype=np.bool_)
         others[seen.row, seen.item] = False
@@ -121,9 +124,9 @@ def measure(scorers: Mapping[str, Scorer], holdout: Holdout, protocol: Protocol)
 def rank(scores: Floats, chunk: Chunk, depth: int, seconds: float) -> Ranks:
     """A chunk's ranks from its scores [n, items], which are overwritten."""
     taken, seen = chunk.taken, chunk.seen
-    broken = np.asarray(np.isnan(scores).any(axis=1))
+    broken = np.asarray((np.isnan(scores) | (scores == np.inf)).any(axis=1))
     wanted = scores[taken.row, taken.item]
-    enough = np.where(np.isfinite(wanted), wanted - TIE * np.abs(wanted), wanted)
+    enough = (wanted - TIE * np.abs(np.where(np.isfinite(wanted), wanted, 0))).astype(np.float32)
     drawn = np.where(chunk.negatives >= 0, np.take_along_axis(scores, chunk.negatives, axis=1), np.nan)
     sampled = (drawn[taken.row] >= enough[:, None]).sum(axis=1)
     scores[seen.row, seen.item] = -np.inf

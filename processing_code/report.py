@@ -5,7 +5,7 @@ where there is none; `metrics` is metric -> interval.
 
     verdict, register, reasons, reason     pass | fail | inconclusive; whether it goes on; why, as a list and one text
     findings                               every rule of the gate: verdict, and finding in words
-    model, archive_sha256, metrics         the model proposed, by `proposed_by` on the manifests' validation
+    model, archive_sha256, metrics         the model proposed, which has the best validation in its manifest
     models.<name>                          every model: archive_sha256, bytes, validation, metrics
     failures.<name>                        why a model was not trained
     champion                               null, or archive_sha256, data_through, metrics, difference (metrics)

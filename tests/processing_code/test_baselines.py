@@ -100,11 +100,11 @@ def test_the_best_setting_is_chosen_on_what_is_held_back_and_fitted_on_everythin
 
 
 def test_a_catalogue_too_large_for_items_times_items_leaves_those_baselines_out_and_says_so():
-    names = [str(number) for number in range(20_001)]
+    names = [str(number) for number in range(10_001)]
     wide = Train(["a", "b"], names, *np.array([[0, 0, 1, 1], [0, 1, 1, 2], [1, 2, 1, 2]]), None, None)
     fitted, skipped = tune(wide, "ndcg@10", 1)
     assert list(fitted) == ["popularity", "als"]
-    assert skipped == dict.fromkeys(("item_knn", "ease"), "20,001 items; it is for at most 20,000")
+    assert skipped == dict.fromkeys(("item_knn", "ease"), "10,001 items; it is for at most 10,000")
 
 
 def test_nobody_with_two_items_means_no_choice_but_the_first_setting():
