@@ -57,7 +57,7 @@ def start() -> SparkSession:
     context = session.sparkContext
     context.setLogLevel("ERROR")
     if context.master.startswith("local"):  # the default of 200 is for a cluster
-        session.conf.set("spark.sql.shuffle.partitions", str(2 * context.defaultParallelism))
+        session.conf.set("spark.sql.shuffle.partitions", str(context.defaultParallelism))
     for module in Path(__file__).parent.glob("*.py"):
         context.addPyFile(str(module))  # executors import them by these names
     return session

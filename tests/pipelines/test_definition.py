@@ -205,6 +205,7 @@ def test_what_params_say_about_preparing_reaches_the_program(
         "--max-user-share": "0.25",
     }.items() <= found.items()
     assert json.loads(found["--columns"]) == {
-        "user": "household_id", "item": "product_id", "time": "transaction_timestamp", "segment": "age", "category": "department",
+        "user": "household_id", "item": "product_id", "time": "transaction_timestamp",
+        "segment": "age", "category": "department",
     }  # fmt: skip
     assert max(len(word) for word in words) <= 256
