@@ -4,7 +4,7 @@ import tempfile
 
 import duckdb
 import pyarrow as pa
-from engines import RESULTS, Work, blocks
+from engines import RESULTS, Work, blocks, said_by_the_reader
 from rows import read
 
 SPARKS = (
@@ -24,7 +24,10 @@ def run(work: Work) -> dict[str, pa.Table]:
         names = ", ".join(f"{value!r} AS {name}" for name, value in work.settings.items())
         connection.execute(f"CREATE TEMP TABLE settings AS SELECT {names}")
         connection.register("incoming", read(work.files, work.columns))
-        connection.execute("CREATE TEMP TABLE raw AS SELECT * FROM incoming")
+        try:
+            connection.execute("CREATE TEMP TABLE raw AS SELECT * FROM incoming")
+        except duckdb.Error as error:
+            raise said_by_the_reader(error) from error
         for block in blocks(work.split):
             kind = "TABLE" if block.kept else "VIEW"
             connection.execute(f"CREATE TEMP {kind} {block.name} AS {block.select}")

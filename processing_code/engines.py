@@ -1,10 +1,10 @@
 """Engines that run interactions.sql: each reads the partitions, runs the blocks, and hands back Arrow tables."""
 
 import importlib
+import pkgutil
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 from problems import ProcessingError
@@ -69,7 +69,7 @@ class Block:
 
 def blocks(split: str) -> list[Block]:
     """The blocks of interactions.sql that a split uses, in order."""
-    sql = Path(__file__).with_name("interactions.sql").read_text(encoding="utf-8")
+    sql = (pkgutil.get_data("engines", "interactions.sql") or b"").decode()  # from a folder or a cluster's zip
     found = re.split(r"^-- (name|view): (\w+)(?: \[(\w+)\])?$", sql, flags=re.MULTILINE)[1:]
     every = zip(found[::4], found[1::4], found[2::4], found[3::4], strict=True)
     return [Block(name, kind == "name", text.strip()) for kind, name, of, text in every if of in {None, split}]
@@ -85,3 +85,9 @@ def run(engine: str, work: Work) -> dict[str, pa.Table]:
             f"another of {', '.join(ENGINES)} (params: prepare.engine)"
         ) from error
     return {name: table.cast(SCHEMAS[name]) for name, table in module.run(work).items()}
+
+
+def said_by_the_reader(error: Exception) -> Exception:
+    """The ProcessingError that an engine wrapped, since it was raised inside of it; else the error itself."""
+    said = re.findall(r"ProcessingError: (.*)", str(error))
+    return ProcessingError(said[-1].strip()) if said else error

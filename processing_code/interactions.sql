@@ -7,35 +7,47 @@
 --   settings(min_user_interactions, min_item_users, holdout_micros, as_of, max_user_share)   one row; as_of in microseconds
 --   unix_micros(timestamp), regexp_like(text, pattern), timestamp_micros(number)   Spark's own; macros in DuckDB
 
+-- Engines differ in what they trim, in whether $ matches before a last line break (hence the !), and in what else they
+-- take for a time: only ISO 8601, and seconds since 1970, get through.
 -- view: parsed
 SELECT
     part,
     user_id,
     item_id,
     COALESCE(occurred, CAST(timestamp_micros(micros) AS STRING)) AS occurred,
-    CASE WHEN LENGTH(TRIM(segment)) BETWEEN 1 AND 64 AND segment NOT LIKE '%�%' THEN TRIM(segment) END AS segment,
-    CASE WHEN LENGTH(TRIM(category)) BETWEEN 1 AND 64 AND category NOT LIKE '%�%' THEN TRIM(category) END AS category,
+    CASE WHEN LENGTH(segment) BETWEEN 1 AND 64 AND segment NOT LIKE '%�%' THEN segment END AS segment,
+    CASE WHEN LENGTH(category) BETWEEN 1 AND 64 AND category NOT LIKE '%�%' THEN category END AS category,
     CASE
         WHEN micros IS NOT NULL THEN micros
-        -- engines differ in what else they take for a time: only ISO 8601, and seconds since 1970, get through
         WHEN regexp_like(
-            TRIM(occurred),
-            '^[12][0-9]{3}-[0-9]{2}-[0-9]{2}([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?$'
+            CONCAT(moment, '!'),
+            '^[12][0-9]{3}-[0-9]{2}-[0-9]{2}([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?!$'
         ) THEN
-            unix_micros(TRY_CAST(regexp_replace(TRIM(occurred), '(Z|[+-][0-9]{2}:[0-9]{2})$', '') AS TIMESTAMP))
+            unix_micros(TRY_CAST(regexp_replace(moment, '(Z|[+-][0-9]{2}:[0-9]{2})$', '') AS TIMESTAMP))
             - CASE
-                WHEN regexp_like(TRIM(occurred), ':.*[+-][0-9]{2}:[0-9]{2}$') THEN
-                    CASE WHEN SUBSTR(TRIM(occurred), LENGTH(TRIM(occurred)) - 5, 1) = '-' THEN -60000000 ELSE 60000000 END
+                WHEN regexp_like(moment, ':.*[+-][0-9]{2}:[0-9]{2}$') THEN
+                    CASE WHEN SUBSTR(moment, LENGTH(moment) - 5, 1) = '-' THEN -60000000 ELSE 60000000 END
                     * (
-                        60 * TRY_CAST(SUBSTR(TRIM(occurred), LENGTH(TRIM(occurred)) - 4, 2) AS BIGINT)
-                        + TRY_CAST(SUBSTR(TRIM(occurred), LENGTH(TRIM(occurred)) - 1, 2) AS BIGINT)
+                        60 * TRY_CAST(SUBSTR(moment, LENGTH(moment) - 4, 2) AS BIGINT)
+                        + TRY_CAST(SUBSTR(moment, LENGTH(moment) - 1, 2) AS BIGINT)
                     )
                 ELSE 0
             END
-        WHEN regexp_like(TRIM(occurred), '^[0-9]{9,11}([.][0-9]{1,6})?$') THEN
-            CAST(FLOOR(TRY_CAST(TRIM(occurred) AS DOUBLE) * 1000000 + 0.5) AS BIGINT)
+        WHEN regexp_like(CONCAT(moment, '!'), '^[0-9]{9,11}([.][0-9]{1,6})?!$') THEN
+            CAST(FLOOR(TRY_CAST(moment AS DOUBLE) * 1000000 + 0.5) AS BIGINT)
     END AS happened
-FROM raw
+FROM (
+    SELECT
+        part,
+        user_id,
+        item_id,
+        occurred,
+        micros,
+        TRIM(BOTH ' ' FROM segment) AS segment,
+        TRIM(BOTH ' ' FROM category) AS category,
+        TRIM(BOTH ' ' FROM occurred) AS moment
+    FROM raw
+) AS trimmed
 
 -- view: classified
 SELECT
@@ -47,14 +59,14 @@ SELECT
     segment,
     category,
     CASE
-        WHEN user_id IS NULL OR LOWER(TRIM(user_id)) IN ('', 'nan', 'none', 'null') THEN 'user id is missing'
-        WHEN item_id IS NULL OR LOWER(TRIM(item_id)) IN ('', 'nan', 'none', 'null') THEN 'item id is missing'
+        WHEN user_id IS NULL OR LOWER(TRIM(BOTH ' ' FROM user_id)) IN ('', 'nan', 'none', 'null') THEN 'user id is missing'
+        WHEN item_id IS NULL OR LOWER(TRIM(BOTH ' ' FROM item_id)) IN ('', 'nan', 'none', 'null') THEN 'item id is missing'
         WHEN LENGTH(user_id) > 256 THEN 'user id is longer than 256 characters'
         WHEN LENGTH(item_id) > 256 THEN 'item id is longer than 256 characters'
         WHEN user_id LIKE '%�%' THEN 'user id cannot be read'
         WHEN item_id LIKE '%�%' THEN 'item id cannot be read'
-        WHEN regexp_like(user_id, '^-[0-9]+([.][0-9]*)?$') THEN 'user id is negative'
-        WHEN regexp_like(item_id, '^-[0-9]+([.][0-9]*)?$') THEN 'item id is negative'
+        WHEN regexp_like(CONCAT(user_id, '!'), '^-[0-9]+([.][0-9]*)?!$') THEN 'user id is negative'
+        WHEN regexp_like(CONCAT(item_id, '!'), '^-[0-9]+([.][0-9]*)?!$') THEN 'item id is negative'
         WHEN happened IS NULL THEN 'time is missing or not a time'
         WHEN happened < 0 THEN 'time is before 1970'
         WHEN happened > as_of THEN 'time is in the future'

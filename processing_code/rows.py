@@ -40,6 +40,8 @@ def read_one(part: int, file: str, columns: Mapping[str, str]) -> Iterator[pa.Re
     system, path = fs.FileSystem.from_uri(file) if "://" in file else (fs.LocalFileSystem(), file)
     try:
         for batch in FORMATS[format_of(file)](system, path, list(dict.fromkeys(columns.values()))):
+            if lacking := [name for name in columns.values() if batch.schema.get_field_index(name) < 0]:
+                raise ProcessingError(f"{file}: has no column {lacking[0]!r}, or two (params: columns)")
             yield raw(part, batch, columns)
     except (pa.ArrowException, OSError) as error:
         raise ProcessingError(f"{file}: cannot be read ({one_line(error)})") from error
@@ -169,8 +171,9 @@ def micros_of(column: pa.Array) -> pa.Array:
         days = column.cast(pa.date32()).cast(pa.int32()).cast(pa.int64())
         return scaled(pc.multiply(days, 86_400), 1)
     if pa.types.is_integer(kind):
-        # uint64 does not fit: what is too large for int64 is no time either
-        return scaled(pc.if_else(pc.less(column, LAST), column, None).cast(pa.int64()), 1)
+        if kind == pa.uint64():  # what is too large for int64 is no time either
+            column = pc.if_else(pc.less(column, pa.scalar(LAST, kind)), column, None)
+        return scaled(column.cast(pa.int64()), 1)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         number = column.cast(pa.float64())
         inside = pc.if_else(pc.and_(pc.greater_equal(number, FIRST), pc.less(number, LAST)), number, None)

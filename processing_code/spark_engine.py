@@ -1,14 +1,12 @@
 """interactions.sql in Spark SQL: in this process's cores, or on the cluster that the session belongs to."""
 
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
-from engines import RESULTS, Work, blocks
-from problems import ProcessingError
+from engines import RESULTS, Work, blocks, said_by_the_reader
 from pyspark import StorageLevel
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -38,10 +36,7 @@ def run(work: Work) -> dict[str, pa.Table]:
             frame.createOrReplaceTempView(block.name)
         return {name: arrow(session.sql(query)) for name, query in RESULTS.items()}
     except PySparkException as error:
-        said = re.findall(r"ProcessingError: (.*)", str(error))
-        if not said:
-            raise
-        raise ProcessingError(said[-1]) from error
+        raise said_by_the_reader(error) from error
     finally:
         for frame in kept:
             frame.unpersist()
@@ -57,7 +52,7 @@ def start() -> SparkSession:
     context = session.sparkContext
     context.setLogLevel("ERROR")
     if context.master.startswith("local"):  # the default of 200 is for a cluster
-        session.conf.set("spark.sql.shuffle.partitions", str(2 * context.defaultParallelism))
+        session.conf.set("spark.sql.shuffle.partitions", str(context.defaultParallelism))
     for module in Path(__file__).parent.glob("*.py"):
         context.addPyFile(str(module))  # executors import them by these names
     return session

@@ -32,7 +32,8 @@ def check(tables: Tables, split: str) -> None:
 
 def packed(table: pa.Table, tables: Tables) -> Integers:
     """Each (user, item) pair as one number."""
-    return column(table, "user") * tables["items"].num_rows + column(table, "item")
+    found: Integers = column(table, "user") * tables["items"].num_rows + column(table, "item")
+    return found
 
 
 def column(table: pa.Table, name: str) -> Integers:
