@@ -62,22 +62,22 @@ def build_world(root: Path, home: Path, data: str, story: Story) -> World:
 def finish(world: World) -> None:
     """The table, and .demo/summary.json."""
     story = world.story
-    package = world.cloud.sagemaker.list_model_packages(ModelPackageGroupName=f"{world.cloud.project}-{MODEL}")
-    story.facts["metrics"] = metrics(world, package["ModelPackageSummaryList"])
+    story.facts["metrics"] = metrics(world)
     wall, overhead = story.write(world.home / "summary.json", world.cloud.step_seconds(MODEL))
     print(f"\n{story.table()}\n")
     print(f"{wall:.1f} s in all, {overhead:.1f} s of them outside the pipelines' steps; {world.home.name}/summary.json")
 
 
-def metrics(world: World, packages: list[dict[str, object]]) -> dict[str, object]:
-    """Per registered version, the metrics of its evaluation."""
+def metrics(world: World) -> dict[str, object]:
+    """Per registered version, which model it is and the metrics of its evaluation."""
     s3 = world.cloud.client("s3")
     found: dict[str, object] = {}
-    for row in packages:
-        package = world.cloud.sagemaker.describe_model_package(ModelPackageName=row["ModelPackageArn"])
-        bucket, _, prefix = package["CustomerMetadataProperties"]["evaluation_uri"].removeprefix("s3://").partition("/")
+    for package in world.cloud.packages(MODEL):
+        metadata = package["CustomerMetadataProperties"]
+        bucket, _, prefix = metadata["evaluation_uri"].removeprefix("s3://").partition("/")
         body = s3.get_object(Bucket=bucket, Key=f"{prefix.rstrip('/')}/decision.json")["Body"].read()
-        found[str(row["ModelPackageVersion"])] = json.loads(body)["metrics"]
+        measured = json.loads(body)["models"][metadata["model"]]["metrics"]
+        found[str(package["ModelPackageVersion"])] = {"model": metadata["model"], **measured}
     return found
 
 

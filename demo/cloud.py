@@ -73,7 +73,7 @@ class Cloud:
                 build: dict[str, Any] = self.codebuild.batch_get_builds(ids=[ids[-number]])["builds"][0]
                 if build["buildStatus"] in FINAL:
                     return self._judged(build)
-            time.sleep(0.15)
+            time.sleep(0.1)
         raise DemoError(f"build {number} of {self.project}-{name} did not end within {seconds:.0f} s")
 
     def _judged(self, build: dict[str, Any]) -> dict[str, Any]:
@@ -105,6 +105,19 @@ class Cloud:
         """Steps of an execution in the order they started."""
         found = self.sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=execution)["PipelineExecutionSteps"]
         return sorted(found, key=lambda step: step["StartTime"])
+
+    def packages(self, model: str) -> list[dict[str, Any]]:
+        """The registered versions of a model, oldest first, each as DescribeModelPackage shows it."""
+        pages = self.sagemaker.get_paginator("list_model_packages").paginate(
+            ModelPackageGroupName=f"{self.project}-{model}"
+        )
+        rows = [row for page in pages for row in page["ModelPackageSummaryList"]]
+        found = [self.sagemaker.describe_model_package(ModelPackageName=row["ModelPackageArn"]) for row in rows]
+        return sorted(found, key=lambda package: int(package["ModelPackageVersion"]))
+
+    def proposals(self, model: str) -> list[dict[str, Any]]:
+        """Of these, what the runs proposed: their other models are registered to be compared with."""
+        return [one for one in self.packages(model) if one["CustomerMetadataProperties"]["verdict"] != "challenger"]
 
     def training_jobs(self) -> int:
         """How many training jobs there have been."""

@@ -56,7 +56,7 @@ def found_team(world: World) -> None:
     origin = world.home / "git" / f"{cloud.git_project}.git"
     named = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     variables = {name: cloud.exports[name] for name in named}
-    git.install_hook(origin, sys.executable, {**variables, "ARTIFACT_BUCKET": cloud.bucket, "EVENT_BUS": cloud.project})
+    git.install_hook(origin, world.root, {**variables, "ARTIFACT_BUCKET": cloud.bucket, "EVENT_BUS": cloud.project})
     story.claim(git.run(["git", "rev-parse", "main"], origin) == commit, f"origin has main at {commit[:7]}")
 
 
@@ -166,7 +166,7 @@ def retrained(world: World, number: int) -> None:
 
 
 def staged(world: World, number: int) -> int:
-    """Wait until staging serves the number-th version; that version."""
+    """Wait until staging serves the number-th proposal; its version."""
     cloud = world.cloud
     cloud.wait_for_build("propose", number)
     cloud.wait_for_build("deploy-staging", number)
@@ -192,17 +192,15 @@ def promoted(world: World, number: int) -> None:
     story.facts["versions"]["production"] = check_serving(world, "production", number)
 
 
-def check_serving(world: World, environment: str, version: int) -> int:
-    """Claim that the endpoint answers with this version and that the registry agrees; the version."""
+def check_serving(world: World, environment: str, number: int) -> int:
+    """Claim that the endpoint answers with the number-th proposal and that the registry agrees; its version."""
     cloud, story = world.cloud, world.story
     household, _ = curious(world.data, len(FIRST) - 1)
     answer = cloud.ask(environment, MODEL, {"operation": "getRecommendations", "userId": household, "numResults": 10})
-    packages = cloud.sagemaker.list_model_packages(ModelPackageGroupName=f"{cloud.project}-{MODEL}")
-    arns = {row["ModelPackageVersion"]: row["ModelPackageArn"] for row in packages["ModelPackageSummaryList"]}
-    package = cloud.sagemaker.describe_model_package(ModelPackageName=arns[version])
-    run_id = package["CustomerMetadataProperties"]["run_id"]
-    same = (answer["model"]["version"], answer["model"]["runId"]) == (str(version), run_id)
-    story.claim(same, f"{environment} serves version {version} of run {run_id[:12]}")
+    package = cloud.proposals(MODEL)[number - 1]
+    version, metadata = int(package["ModelPackageVersion"]), package["CustomerMetadataProperties"]
+    same = (answer["model"]["version"], answer["model"]["runId"]) == (str(version), metadata["run_id"])
+    story.claim(same, f"{environment} serves version {version} ({metadata['model']}) of run {metadata['run_id'][:12]}")
     if environment == "production":
         status = package["ModelApprovalStatus"]
         story.claim(status == "Approved", f"the registry has version {version} as {status}")

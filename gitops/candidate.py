@@ -12,6 +12,8 @@ from gitops.deployment import Release
 from gitops.errors import GitopsError
 from pipelines import models
 
+CHALLENGER = "challenger"  # the verdict of a run's models that were not proposed
+
 
 @dataclass(frozen=True)
 class Execution:
@@ -118,7 +120,7 @@ def _seconds(step: dict[str, Any]) -> float:
 
 
 def package(sagemaker: Any, group: str, run: Execution) -> dict[str, Any] | None:
-    """The package of the group that this run registered, or None: its archive was registered before."""
+    """The package this run proposes, or None: its archive was registered before. The run's others only challenge it."""
     pages = sagemaker.get_paginator("list_model_packages").paginate(
         ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending"
     )
@@ -127,7 +129,8 @@ def package(sagemaker: Any, group: str, run: Execution) -> dict[str, Any] | None
             if summary["CreationTime"] < run.started:
                 return None  # older than the run, and so are all that follow
             found = sagemaker.describe_model_package(ModelPackageName=summary["ModelPackageArn"])
-            if found.get("CustomerMetadataProperties", {}).get("run_id") == run.run_id:
+            metadata = found.get("CustomerMetadataProperties", {})
+            if metadata.get("run_id") == run.run_id and metadata.get("verdict") != CHALLENGER:
                 return dict(found)
     return None
 

@@ -13,12 +13,27 @@ Instance = Annotated[
 ]
 LOCK_PATH = r"^params/[a-z0-9](?:[-_]?[a-z0-9])*\.data\.yml$"
 LockPath = Annotated[str, text(LOCK_PATH, "params/<model>.data.yml")]
-Metric = Annotated[str, text(r"^(?:ndcg|hr|recall)@[1-9][0-9]{0,3}$", "ndcg@k, hr@k or recall@k")]
+Metric = Annotated[str, text(r"^(?:ndcg|hr|mrr|recall)@[1-9][0-9]{0,3}$", "ndcg@k, hr@k, recall@k or mrr@k")]
+Measure = Annotated[
+    str,
+    text(
+        r"^(?:(?:ndcg|hr|mrr|recall|coverage|gini|novelty|popularity_lift|diversity|categories)@[1-9][0-9]{0,3}|bytes)$",
+        "ndcg@k, hr@k, recall@k, mrr@k, coverage@k, gini@k, novelty@k, popularity_lift@k, diversity@k, categories@k "
+        "or bytes",
+    ),
+]
 PartitionKey = Annotated[
     str,
     text(
         r"^raw(?:/[A-Za-z0-9_][A-Za-z0-9_=.-]*){2,8}\.parquet$",
         "raw/<dataset>/week=YYYY-WW/part-0.parquet, without `..`",
+    ),
+]
+Slice = Annotated[
+    str,
+    text(
+        r"^(?:activity=(?:low|middle|high)|items=(?:head|tail)|users=new|segment=[A-Za-z0-9_][A-Za-z0-9 _-]{0,62})$",
+        "activity=low, activity=middle, activity=high, items=head, items=tail, users=new or segment=<a value>",
     ),
 ]
 Word = Annotated[str, text(r"^[a-z0-9](?:[-_]?[a-z0-9]){0,62}$", "lower-case letters, digits, dashes and underscores")]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines import sdk
+from pipelines import gates, sdk
 from pipelines.cloud import Cloud
 from pipelines.identity import canonical
 from pipelines.params import Params
@@ -56,7 +56,7 @@ def define(params: Params, sources: Sources, cloud: Cloud) -> dict[str, Any]:
             cloud, context.session, evaluate_job, evaluate_outputs(context, evaluate_job, parameters)
         )
         evaluate_step.property_files = [decision, metrics]
-        gate_step = gate(context, evaluate_step, decision, register(context, train_step, evaluate_step, parameters))
+        gate_step = gate(context, evaluate_step, decision, register(context, evaluate_step, parameters))
         pipeline = Pipeline(
             name="compiled",  # not part of the definition
             parameters=list(parameters.values()),
@@ -149,17 +149,17 @@ def evaluate(
     context: Context, prepared: tuple[ProcessingJob, Any], trained: tuple[TrainingJob, Any], parameters: dict[str, Any]
 ) -> ProcessingJob:
     """Metrics on the holdout, and the gate's decision. Its archive arrives unextracted."""
-    given, gate_rules = context.params.evaluate, context.params.gate.model_dump()
+    given = context.params.evaluate
     settings = {
         "--top-k": ",".join(str(depth) for depth in given.top_k),
         "--test-num-ng": str(given.test_num_ng),
-        "--gate": canonical(gate_rules),
         "--seed": str(context.params.train.seed),
         "--model-dir": folder("input", "model"),
         "--train-dir": folder("input", "train"),
         "--holdout-dir": folder("input", "holdout"),
         "--champion-dir": folder("input", "champion"),
         "--output-dir": folder("output", "evaluation"),
+        "--models-dir": folder("output", "models"),
     }
     prepare_job, prepare_step = prepared
     train_job, train_step = trained
@@ -168,7 +168,7 @@ def evaluate(
         program="evaluate.py",
         image=context.cloud.images.processing,
         instance_type=given.instance_type,
-        arguments=flat(settings),
+        arguments=(*flat(settings), "--gate", *gates.rules(context.params.gate)),
         inputs={
             "code": context.program,
             "model": Input(train_step.properties.ModelArtifacts.S3ModelArtifacts, train_job.key),
@@ -180,11 +180,17 @@ def evaluate(
 
 
 def evaluate_outputs(context: Context, job: ProcessingJob, parameters: dict[str, Any]) -> dict[str, Any]:
-    """One output, which depends on the champion too: evidence about one is not overwritten by that about another."""
+    """The evidence, and the archives one by one, as <model>/model.tar.gz.
+
+    The evidence depends on the champion too: that about one must not overwrite that about another. The archives do
+    not: a registered model's address stays the same whoever it was compared with.
+    """
     from sagemaker.core.workflow.functions import Join
 
+    place = location(context.cloud, job)
     return {
-        "evaluation": Join(on="/", values=[location(context.cloud, job), parameters["champion"], "evaluation"]),
+        "evaluation": Join(on="/", values=[place, parameters["champion"], "evaluation"]),
+        "models": f"{place}/models",
     }
 
 
@@ -222,8 +228,8 @@ def gate(context: Context, evaluate_step: Any, decision: Any, register_step: Any
     )
 
 
-def register(context: Context, train_step: Any, evaluate_step: Any, parameters: dict[str, Any]) -> Any:
-    """Registration by a function that looks for the archive's digest first.
+def register(context: Context, evaluate_step: Any, parameters: dict[str, Any]) -> Any:
+    """Registration of every model by a function that looks for each archive's digest first.
 
     SageMaker never caches its own RegisterModel step, so each run of equal inputs would add a version.
     """
@@ -238,7 +244,7 @@ def register(context: Context, train_step: Any, evaluate_step: Any, parameters: 
         inputs={
             "group": context.params.registry.group,
             "image": context.cloud.images.serving,
-            "archive_uri": train_step.properties.ModelArtifacts.S3ModelArtifacts,
+            "models_uri": output(evaluate_step, "models"),
             "evaluation_uri": output(evaluate_step, "evaluation"),
             "execution_arn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
             "commit": parameters["commit"],

@@ -12,7 +12,7 @@ from pipelines import documents
 from pipelines import project as projects
 from pipelines.errors import ProjectError, nearest
 from pipelines.models import Section, parse
-from pipelines.names import Column, Digest, Group, Instance, LockPath, Metric, PartitionKey, Word
+from pipelines.names import Column, Digest, Group, Instance, LockPath, Measure, Metric, PartitionKey, Slice, Word
 
 PIPELINES = {"ncf": "pipelines.ncf"}  # name in `pipeline:` -> module with define(); a new pipeline is one line here
 MODEL_NAME = re.compile(r"^[a-z](?:-?[a-z0-9]){0,31}$")
@@ -26,6 +26,8 @@ def known_pipeline(name: str) -> str:
 
 
 Pipeline = Annotated[str, AfterValidator(known_pipeline), Field(json_schema_extra={"enum": sorted(PIPELINES)})]
+# what processing_code/baselines.py fits, popularity aside: that one is a matter of sanity
+Baseline = Literal["als", "ease", "item_knn"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Depths = Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(strict=False, min_length=1, max_length=10)]
 # what training_code/models.py can train
@@ -120,14 +122,29 @@ class Evaluate(Section):
         return depths
 
 
-class Minimum(Section):
-    """The least a metric may be."""
+class Bounds(Section):
+    """The least and the most a metric may be; one of them or both."""
 
-    min: Fraction
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("is empty; give min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}; nothing could pass")
+        return self
+
+
+class Drop(Section):
+    """How much worse than a tuned baseline a candidate may be."""
+
+    max_drop: Fraction
 
 
 class Relative(Section):
-    """How much worse than the champion a candidate may be, at that confidence."""
+    """How much worse than the champion a candidate may be. Metric and level hold for the baselines too."""
 
     metric: Metric = "ndcg@10"
     interval: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
@@ -142,11 +159,20 @@ class Sanity(Section):
 
 
 class Gate(Section):
-    """What a candidate must reach before it is registered. There is no gate that is off."""
+    """What a candidate must reach before it is registered. There is no gate that is off: this is the least."""
 
-    absolute: Annotated[dict[Metric, Minimum], Field(min_length=1)]
+    absolute: Annotated[dict[Measure, Bounds], Field(min_length=1)] = {}  # noqa: RUF012 - pydantic copies it
     relative: Relative = Relative()
+    baselines: dict[Baseline, Drop] = {}  # noqa: RUF012
+    slices: dict[Slice, Annotated[dict[Metric, Bounds], Field(min_length=1)]] = {}  # noqa: RUF012
     sanity: Sanity = Sanity()
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """Key of each rule that names a metric -> the metric."""
+        named = {f"gate.absolute.{name}": name for name in self.absolute}
+        named |= {f"gate.slices.{part}.{name}": name for part, names in self.slices.items() for name in names}
+        return {**named, "gate.relative.metric": self.relative.metric}
 
 
 class Registry(Section):
@@ -177,7 +203,7 @@ class Params(Section):
     train: Train = Train()
     hyperparameters: Hyperparameters = Hyperparameters()
     evaluate: Evaluate = Evaluate()
-    gate: Gate
+    gate: Gate = Gate()
     registry: Registry = Registry()
     release: dict[projects.Environment, Release] = Field(default={"staging": "auto", "production": "merge_request"})
     run: Run = Run()
@@ -206,13 +232,10 @@ class Params(Section):
                 f"hyperparameters.test_num_ng: {given.test_num_ng} contradicts evaluate.test_num_ng "
                 f"{evaluate.test_num_ng}; say it in one place"
             )
-        measured = {f"{metric}@{depth}" for depth in evaluate.top_k for metric in ("hr", "ndcg", "recall")}
-        for key, metric in [
-            *((f"gate.absolute.{name}", name) for name in self.gate.absolute),
-            ("gate.relative.metric", self.gate.relative.metric),
-        ]:
-            if metric not in measured:
-                raise ValueError(f"{key}: {metric} is not measured; add {metric.split('@')[1]} to evaluate.top_k")
+        for key, metric in self.gate.metrics.items():
+            _, at, depth = metric.partition("@")
+            if at and int(depth) not in evaluate.top_k:
+                raise ValueError(f"{key}: {metric} is not measured; add {depth} to evaluate.top_k")
         return self
 
 

@@ -12,7 +12,7 @@ from pipelines.identity import step_key
 PROCESSING_ROOT = "/opt/ml/processing"
 CACHE_LIFETIME = "P90D"
 VOLUME_GIB = 30
-MAX_ARGUMENT = 256  # characters of one processing argument
+MAX_ARGUMENT, MAX_ARGUMENTS = 256, 100  # characters of one processing argument, and how many there may be
 
 
 class Job(Protocol):
@@ -97,12 +97,16 @@ def folder(kind: str, name: str) -> str:
 def processing_step(cloud: Cloud, session: Any, job: ProcessingJob, outputs: Mapping[str, Any]) -> Any:
     """A ProcessingStep; `outputs` maps each output's name to its S3 address.
 
-    Raises ProjectError for an argument longer than SageMaker takes.
+    Raises ProjectError for more or longer arguments than SageMaker takes.
     """
     from sagemaker.core.network import NetworkConfig
     from sagemaker.core.processing import Processor
     from sagemaker.mlops.workflow.steps import ProcessingStep
 
+    if len(job.arguments) > MAX_ARGUMENTS:
+        raise ProjectError(
+            f"{job.name}: {len(job.arguments)} arguments, SageMaker takes {MAX_ARGUMENTS}; give it fewer rules"
+        )
     for argument in job.arguments:
         if len(argument) > MAX_ARGUMENT:
             raise ProjectError(

@@ -1,41 +1,31 @@
-"""Measure a model archive on the holdout and decide whether it may go on.
+"""Measure a training job's models on the holdout, propose one, and decide whether it may go on.
 
 Ships alone: imports only the standard library, this folder and its requirements.txt.
 
     python evaluate.py --model-dir model --train-dir train --holdout-dir holdout --champion-dir champion \
-        --output-dir evaluation --gate '{"absolute": {"ndcg@10": {"min": 0.02}}}'
+        --output-dir evaluation --models-dir models \
+        --gate absolute.ndcg@10.min=0.02 sanity.beat_popularity=true
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from gate import Decision, Evidence, check_rules, decide
+from candidates import propose, read_candidates, write_archives
+from channels import Data, load
+from gate import Decision, Evidence, decide
 from intervals import Interval, bootstrap
-from model_archive import Integers, ModelArchive, read_archive, scorer
+from leakage import leak
+from model_archive import ModelArchive, read_archive, scorer
 from problems import ProcessingError, exit_code
-from ranking import Holdout, PerUser, Protocol, difference, group, mean, measure, popularity_scorer
+from ranking import PerUser, Protocol, difference, mean, measure, popularity_scorer
+from rules import level_of, metric_of, read_rules
 from tables import write_json
 
 NO_CHAMPION = "NONE"
-
-
-@dataclass(frozen=True)
-class Data:
-    """What is measured on: the vocabulary, the training items, and the holdout with the time it begins after."""
-
-    users: list[str]
-    items: list[str]
-    train_item: Integers
-    holdout: Holdout
-    holdout_after: str
 
 
 @dataclass(frozen=True)
@@ -50,12 +40,12 @@ class Champion:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("model", "train", "holdout", "output"):
+    for name in ("model", "train", "holdout", "output", "models"):
         arguments.add_argument(f"--{name}-dir", type=Path, required=True)
     arguments.add_argument("--champion-dir", type=Path, help="holds model.tar.gz, or the marker NONE")
     arguments.add_argument("--top-k", type=cutoffs, default=(10, 50), help="comma separated")
     arguments.add_argument("--test-num-ng", type=int, default=99)
-    arguments.add_argument("--gate", type=json.loads, required=True, help="JSON of the params' gate")
+    arguments.add_argument("--gate", nargs="+", required=True, help="rules, as in absolute.ndcg@10.min=0.02")
     arguments.add_argument("--seed", type=int, default=1)
     return arguments
 
@@ -71,25 +61,41 @@ def cutoffs(text: str) -> tuple[int, ...]:
 def evaluate(argv: Sequence[str] | None = None) -> None:
     """The whole program. Raises ProcessingError when the candidate or the data cannot be read."""
     arguments = parser().parse_args(argv)
-    gate = arguments.gate
-    check_rules(gate)  # before the work, not after it
+    gate = read_rules(arguments.gate)  # before the work, not after it
     protocol = Protocol(arguments.top_k, arguments.test_num_ng, arguments.seed)
     data = load(arguments.train_dir, arguments.holdout_dir)
-    candidate = read_archive(arguments.model_dir / "model.tar.gz")
-    ours = measure(scorer(candidate, data.users, data.items), data.holdout, protocol)
-    popular = measure(popularity_scorer(data.train_item, len(data.items)), data.holdout, protocol)
+    candidates = read_candidates(arguments.model_dir / "model.tar.gz")
+    proposed = propose(candidates.archives, metric_of(gate))
+    candidate = candidates.archives[proposed]
+    measured = {
+        name: measure(scorer(archive, data.train.users, data.train.items), data.holdout, protocol)
+        for name, archive in candidates.archives.items()
+    }
+    ours = measured[proposed]
+    popular = measure(popularity_scorer(data.train.item, len(data.train.items)), data.holdout, protocol)
     champion = challenge(arguments.champion_dir, data, protocol)
-    level = float(gate.get("relative", {}).get("interval", 0.95))
+    level = level_of(gate)
     compared = None
     if champion.metrics is not None:
         compared = bootstrap(difference(ours, champion.metrics), level, protocol.seed)
     doubts = (*own_doubts(candidate, data), *champion.doubts)
-    decision = decide(gate, Evidence(mean(ours), mean(popular), len(data.holdout.users), compared, doubts))
+    decision = decide(gate, Evidence(mean(ours), mean(popular), len(data.holdout.users), compared, doubts=doubts))
 
     def intervals(metrics: PerUser) -> dict[str, Interval]:
         return bootstrap(metrics, level, protocol.seed)
 
     record = {
+        "model": proposed,
+        "models": {
+            name: {
+                "archive_sha256": archive.sha256,
+                "bytes": archive.bytes,
+                "validation": archive.validation,
+                "metrics": shown(intervals(measured[name])),
+            }
+            for name, archive in candidates.archives.items()
+        },
+        "failures": candidates.failures,
         "archive_sha256": candidate.sha256,
         "metrics": shown(intervals(ours)),
         "baselines": {"popularity": shown(intervals(popular))},
@@ -97,36 +103,17 @@ def evaluate(argv: Sequence[str] | None = None) -> None:
         "users": len(data.holdout.users),
         "gate": gate,
     }
+    write_archives(arguments.models_dir, candidates)
     write(arguments.output_dir, decision, record, intervals(ours))
-
-
-def load(train: Path, holdout: Path) -> Data:
-    """Read what prepare.py wrote."""
-    try:
-        users, items = (pq.read_table(train / f"{name}.parquet")["id"].to_pylist() for name in ("users", "items"))
-        seen, held = (pq.read_table(folder / "interactions.parquet") for folder in (train, holdout))
-        manifest = json.loads((holdout / "manifest.json").read_text(encoding="utf-8"))
-        after = str(manifest["holdout"]["after"])
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        raise ProcessingError(f"{train}, {holdout}: not what prepare.py writes ({error})") from error
-    (user, item), (held_user, held_item) = (
-        [table[name].to_numpy().astype(np.int64) for name in ("user", "item")] for table in (seen, held)
-    )
-    if not len(held_user):
-        raise ProcessingError(f"{holdout}: holds no interaction; prepare.py refuses an empty holdout")
-    asked = np.unique(held_user)
-    groups = group(held_user, held_item, asked), group(user, item, asked)
-    return Data(users, items, item, Holdout(asked, *groups, len(items)), after)
 
 
 def own_doubts(candidate: ModelArchive, data: Data) -> tuple[str, ...]:
     """Why the candidate's own numbers could not be trusted."""
     doubts = []
-    if candidate.users != data.users or candidate.items != data.items:
+    if candidate.users != data.train.users or candidate.items != data.train.items:
         doubts.append("the archive's users or items are not those of the training data")
-    if candidate.data_through > data.holdout_after:
-        doubts.append(f"the archive's data reaches to {candidate.data_through}, into the holdout")
-    return tuple(doubts)
+    found = leak(candidate, data)
+    return (*doubts, f"the archive's {found}") if found else tuple(doubts)
 
 
 def challenge(folder: Path | None, data: Data, protocol: Protocol) -> Champion:
@@ -137,10 +124,10 @@ def challenge(folder: Path | None, data: Data, protocol: Protocol) -> Champion:
         archive = read_archive(folder / "model.tar.gz")
     except ProcessingError as error:
         return Champion(None, None, (f"the champion cannot be read: {error}",))
-    if archive.data_through > data.holdout_after:
-        doubt = f"the champion's data reaches to {archive.data_through}, into the holdout after {data.holdout_after}"
-        return Champion(archive, None, (doubt,))
-    metrics = measure(scorer(archive, data.users, data.items), data.holdout, protocol)
+    found = leak(archive, data)
+    if found:
+        return Champion(archive, None, (f"the champion's {found}",))
+    metrics = measure(scorer(archive, data.train.users, data.train.items), data.holdout, protocol)
     return Champion(archive, metrics, ())
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import math
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,42 +27,63 @@ SCORES_AT_ONCE = 2**17  # users times items in one call: keeps the graph's middl
 
 @dataclass(frozen=True)
 class ModelArchive:
-    """What an archive says, checked against its own manifest."""
+    """What an archive says, checked against its own manifest. `run` is score.onnx, in the archive's own positions."""
 
     sha256: str
+    bytes: int
+    model: str
     data_through: str
+    validation: Mapping[str, float]
     users: list[str]
     items: list[str]
     popularity: npt.NDArray[Any]
-    session: onnxruntime.InferenceSession
+    seen: tuple[Integers, Integers]  # the pairs it was trained on, as user and item positions
+    run: Scorer
 
 
 def read_archive(path: Path) -> ModelArchive:
-    """Read and check model.tar.gz. Raises ProcessingError that says what is wrong with it."""
+    """Read and check a file model.tar.gz. Raises ProcessingError that says what is wrong with it."""
     try:
-        members = read_members(path)
+        return parse_archive(path.read_bytes())
+    except (OSError, ProcessingError) as error:
+        raise ProcessingError(f"{path}: {error}") from error
+
+
+def parse_archive(content: bytes) -> ModelArchive:
+    """Check the bytes of an archive. Raises ProcessingError that says what is wrong with them."""
+    try:
+        members = read_members(content)
         manifest = json.loads(members["manifest.json"])
         check_digests(manifest, members)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
         users, items = (string_list(json.loads(members[f"{name}.json"])) for name in ("users", "items"))
-        popularity = np.load(io.BytesIO(members["popularity.npy"]), allow_pickle=False)
+        popularity = array(members["popularity.npy"])
         session = onnxruntime.InferenceSession(members["score.onnx"], providers=["CPUExecutionProvider"])
         check_shapes(session, popularity, len(items))
-        return ModelArchive(digest, str(manifest["data_through"]), users, items, popularity, session)
+        return ModelArchive(
+            sha256=hashlib.sha256(content).hexdigest(),
+            bytes=len(content),
+            model=str(manifest["model"]),
+            data_through=str(manifest["data_through"]),
+            validation=measured(manifest["validation"]),
+            users=users,
+            items=items,
+            popularity=popularity,
+            seen=pairs(array(members["seen_offsets.npy"]), array(members["seen_items.npy"]), len(users), len(items)),
+            run=lambda positions: np.asarray(session.run(None, {"user": positions})[0]),
+        )
     except KeyError as error:
-        raise ProcessingError(f"{path}: lacks {error}; training writes it into every archive") from error
-    except ProcessingError as error:
-        raise ProcessingError(f"{path}: {error}") from error
+        raise ProcessingError(f"lacks {error}; training writes it into every archive") from error
+    except ProcessingError:
+        raise
     except Exception as error:  # every parser here has its own errors, and all of them mean the same
-        raise ProcessingError(f"{path}: not a model archive ({type(error).__name__}: {error})") from error
+        raise ProcessingError(f"not a model archive ({type(error).__name__}: {error})") from error
 
 
-def read_members(path: Path) -> dict[str, bytes]:
-    """The archive's files by name. Only regular files at the top level, few and not too large, are let in."""
+def read_members(content: bytes) -> dict[str, bytes]:
+    """A tar's files by name. Only regular files at the top level, few and not too large, are let in."""
     found: dict[str, bytes] = {}
     left = MAX_BYTES
-    with tarfile.open(path, "r:gz") as tar:
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as tar:
         for count, member in enumerate(tar, start=1):
             name = member.name.removeprefix("./")
             if member.isdir() and name in {"", "."}:
@@ -73,8 +95,8 @@ def read_members(path: Path) -> dict[str, bytes]:
             refuse_unless(count <= MAX_MEMBERS, f"more than {MAX_MEMBERS} members")
             left -= member.size
             refuse_unless(left >= 0, f"larger than {MAX_BYTES} bytes when unpacked")
-            content = tar.extractfile(member)
-            found[name] = content.read() if content else b""
+            file = tar.extractfile(member)
+            found[name] = file.read() if file else b""
     return found
 
 
@@ -105,6 +127,25 @@ def check_shapes(session: onnxruntime.InferenceSession, popularity: npt.NDArray[
     refuse_unless(popularity.shape == (items,), f"popularity has shape {popularity.shape}, not ({items},)")
 
 
+def array(content: bytes) -> npt.NDArray[Any]:
+    """An .npy member; one that would need pickle is refused."""
+    return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
+
+
+def pairs(offsets: npt.NDArray[Any], item: npt.NDArray[Any], users: int, items: int) -> tuple[Integers, Integers]:
+    """The pairs that seen_offsets and seen_items stand for, or ProcessingError."""
+    right = offsets.shape == (users + 1,) and offsets[0] == 0 and offsets[-1] == len(item)
+    refuse_unless(bool(right and (np.diff(offsets) >= 0).all()), "seen_offsets does not divide seen_items by user")
+    refuse_unless(item.size == 0 or 0 <= item.min() <= item.max() < items, "seen_items names an item that is not there")
+    return np.repeat(np.arange(users), np.diff(offsets)), item.astype(np.int64)
+
+
+def measured(found: Any) -> dict[str, float]:
+    """The manifest's validation metrics that are finite numbers."""
+    numbers = {name: value for name, value in found.items() if type(value) in {int, float}}
+    return {str(name): float(value) for name, value in numbers.items() if math.isfinite(value)}
+
+
 def string_list(found: Any) -> list[str]:
     """An id map, or ProcessingError."""
     right = isinstance(found, list) and all(isinstance(one, str) for one in found) and len(set(found)) == len(found)
@@ -129,7 +170,7 @@ def scorer(model: ModelArchive, users: Sequence[str], items: Sequence[str]) -> S
         step = max(1, SCORES_AT_ONCE // len(model.items))
         for start in range(0, len(known_users), step):
             rows = known_users[start : start + step]
-            scores = model.session.run(None, {"user": own[rows]})[0]
+            scores = model.run(own[rows])
             found[np.ix_(rows, known_items)] = scores[:, item_at[known_items]]
         return found
 

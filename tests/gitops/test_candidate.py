@@ -41,6 +41,13 @@ def test_the_package_is_the_one_this_run_registered(registry):
     assert found["ModelPackageArn"] == releases[1].package_arn
 
 
+def test_a_runs_challengers_are_never_its_candidate(registry):
+    proposed = registry.release()
+    run, found = run_of(registry, proposed)
+    registry.release(run_id=found["CustomerMetadataProperties"]["run_id"], verdict="challenger")  # registered after it
+    assert candidate.package(registry.sagemaker, registry.group, run)["ModelPackageArn"] == proposed.package_arn
+
+
 def test_a_run_that_registered_nothing_new_has_no_package(registry):
     run, _ = run_of(registry, registry.release())
     assert candidate.package(registry.sagemaker, registry.group, replace(run, run_id="0" * 64)) is None

@@ -40,19 +40,22 @@ class Registry:
         arn = self.sagemaker.start_pipeline_execution(PipelineName=pipeline, PipelineExecutionDisplayName=run_id)
         return arn["PipelineExecutionArn"], run_id
 
-    def event(self, archive: bytes, **decision: Any) -> dict[str, Any]:
-        """What the pipeline's last step passes, for an archive under a key of its own."""
+    def event(self, *archives: bytes, proposed: int = 0, **decision: Any) -> dict[str, Any]:
+        """What the pipeline's last step passes for models m0, m1, ..., under a key of their own."""
         place = f"steps/{next(COUNT)}"
-        said = {"verdict": "pass", "register": True, "archive_sha256": hashlib.sha256(archive).hexdigest()} | decision
-        self.s3.put_object(Bucket=self.bucket, Key=f"{place}/model.tar.gz", Body=archive)
-        self.s3.put_object(Bucket=self.bucket, Key=f"{place}/evaluation.json", Body=b"{}")
-        self.s3.put_object(Bucket=self.bucket, Key=f"{place}/decision.json", Body=json.dumps(said).encode())
+        models = {
+            f"m{number}": {"archive_sha256": hashlib.sha256(each).hexdigest()} for number, each in enumerate(archives)
+        }
+        said = {"verdict": "pass", "register": True, "model": f"m{proposed}", "models": models} | decision
+        for number, each in enumerate(archives):
+            self.s3.put_object(Bucket=self.bucket, Key=f"{place}/models/m{number}/model.tar.gz", Body=each)
+        self.s3.put_object(Bucket=self.bucket, Key=f"{place}/evaluation/decision.json", Body=json.dumps(said).encode())
         arn, self.run_id = self.execution()
         return {
             "group": f"{self.name}-ncf",
             "image": self.image,
-            "archive_uri": f"s3://{self.bucket}/{place}/model.tar.gz",
-            "evaluation_uri": f"s3://{self.bucket}/{place}/",
+            "models_uri": f"s3://{self.bucket}/{place}/models",
+            "evaluation_uri": f"s3://{self.bucket}/{place}/evaluation/",
             "execution_arn": arn,
             "commit": "c" * 40,
             "data_lock_sha256": "d" * 64,
@@ -62,9 +65,12 @@ class Registry:
         answer = self.client("lambda").invoke(FunctionName=f"{self.name}-register", Payload=json.dumps(event).encode())
         return json.load(answer["Payload"]) | ({"failed": True} if "FunctionError" in answer else {})
 
-    def versions(self) -> int:
-        found = self.sagemaker.list_model_packages(ModelPackageGroupName=f"{self.name}-ncf")
-        return len(found["ModelPackageSummaryList"])
+    def versions(self) -> list[dict[str, str]]:
+        """The metadata of every version, oldest first."""
+        listed = self.sagemaker.list_model_packages(ModelPackageGroupName=f"{self.name}-ncf", MaxResults=100)
+        found = sorted(listed["ModelPackageSummaryList"], key=lambda row: row["ModelPackageVersion"])
+        described = [self.sagemaker.describe_model_package(ModelPackageName=row["ModelPackageArn"]) for row in found]
+        return [one["CustomerMetadataProperties"] for one in described]
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +85,11 @@ def test_an_archive_becomes_a_version_that_waits_for_approval(registry):
     found = registry.sagemaker.describe_model_package(ModelPackageName=made["package_arn"])
     assert found["ModelApprovalStatus"] == "PendingManualApproval"
     [container] = found["InferenceSpecification"]["Containers"]
-    assert (container["Image"], container["ModelDataUrl"]) == (registry.image, event["archive_uri"])
+    assert (container["Image"], container["ModelDataUrl"]) == (registry.image, event["models_uri"] + "/m0/model.tar.gz")
     statistics = found["ModelMetrics"]["ModelQuality"]["Statistics"]
-    assert statistics == {"ContentType": "application/json", "S3Uri": event["evaluation_uri"] + "evaluation.json"}
+    assert statistics == {"ContentType": "application/json", "S3Uri": event["evaluation_uri"] + "models/m0.json"}
     assert found["CustomerMetadataProperties"] == {
+        "model": "m0",
         "run_id": registry.run_id,
         "commit": "c" * 40,
         "archive_sha256": hashlib.sha256(b"first archive").hexdigest(),
@@ -93,20 +100,39 @@ def test_an_archive_becomes_a_version_that_waits_for_approval(registry):
     }
 
 
+def test_every_model_of_a_run_is_registered_the_proposed_one_first(registry):
+    before = len(registry.versions())
+    made = registry.invoke(registry.event(b"one", b"two", b"three", proposed=1))
+    new = registry.versions()[before:]
+    assert [(version["model"], version["verdict"]) for version in new] == [
+        ("m1", "pass"), ("m0", "challenger"), ("m2", "challenger"),
+    ]  # fmt: skip
+    found = registry.sagemaker.describe_model_package(ModelPackageName=made["package_arn"])
+    assert found["CustomerMetadataProperties"] == new[0]
+
+
+def test_a_challenger_of_one_run_can_be_what_another_proposes(registry):
+    registry.invoke(registry.event(b"strong", b"promising"))
+    made = registry.invoke(registry.event(b"promising"))
+    assert made["created"] is True
+    assert registry.versions()[-1]["verdict"] == "pass"
+
+
 def test_f01_the_same_bytes_are_the_same_version_whoever_registers_them(registry):
-    first = registry.invoke(registry.event(b"same archive"))
-    before = registry.versions()
-    second = registry.invoke(registry.event(b"same archive"))  # another execution, another place
+    first = registry.invoke(registry.event(b"same archive", b"same challenger"))
+    before = len(registry.versions())
+    second = registry.invoke(registry.event(b"same archive", b"same challenger"))  # another execution, another place
     assert second == {"package_arn": first["package_arn"], "created": False}
-    assert registry.versions() == before
+    assert len(registry.versions()) == before
 
 
 def test_f14_an_archive_that_is_not_the_evaluated_one_is_refused(registry):
-    before = registry.versions()
-    answer = registry.invoke(registry.event(b"corrupt archive", archive_sha256="e" * 64))
+    before = len(registry.versions())
+    models = {"m0": {"archive_sha256": "e" * 64}}
+    answer = registry.invoke(registry.event(b"corrupt archive", models=models))
     assert answer["failed"]
     assert "is not the archive that was evaluated" in answer["errorMessage"]
-    assert registry.versions() == before
+    assert len(registry.versions()) == before
 
 
 @pytest.mark.parametrize("register", [False, "true"])

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipelines import cloud, identity, ncf, params, sources
+from pipelines import cloud, gates, identity, ncf, params, sources
+from pipelines import steps as steps_of
 from pipelines.errors import ProjectError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -143,16 +145,33 @@ def test_the_gate_only_follows_the_decision(steps: Steps):
 
 
 def test_evaluations_of_two_champions_do_not_share_a_place(steps: Steps):
-    (output,) = steps["Evaluate"]["Arguments"]["ProcessingOutputConfig"]["Outputs"]
-    assert {"Get": "Parameters.Champion"} in output["S3Output"]["S3Uri"]["Std:Join"]["Values"]
+    evaluation, _ = steps["Evaluate"]["Arguments"]["ProcessingOutputConfig"]["Outputs"]
+    assert {"Get": "Parameters.Champion"} in evaluation["S3Output"]["S3Uri"]["Std:Join"]["Values"]
 
 
-def test_a_gate_too_long_for_one_argument_is_refused_before_anything_starts(
+def test_a_models_archive_has_one_place_whoever_it_was_compared_with(steps: Steps, account: cloud.Cloud):
+    _, models = steps["Evaluate"]["Arguments"]["ProcessingOutputConfig"]["Outputs"]
+    assert re.fullmatch(rf"s3://{account.bucket}/steps/Evaluate/[0-9a-f]{{64}}/models", models["S3Output"]["S3Uri"])
+
+
+def test_a_gate_is_told_rule_by_rule(steps: Steps, given: params.Params):
+    told = steps["Evaluate"]["Arguments"]["AppSpecification"]["ContainerArguments"]
+    assert tuple(told[told.index("--gate") + 1 :]) == gates.rules(given.gate)
+
+
+def test_a_long_gate_fits_and_one_too_long_is_refused_before_anything_starts(
     given: params.Params, digests: sources.Sources, account: cloud.Cloud
 ):
-    rules = {f"ndcg@{depth}": params.Minimum(min=0.123456) for depth in range(10, 40)}
-    with pytest.raises(ProjectError, match="SageMaker takes 256"):
-        recompiled(given, digests, account, gate={"absolute": rules})
+    bounds = {f"ndcg@{depth}": params.Bounds(min=0.123456) for depth in range(10, 100)}
+    recompiled(given, digests, account, gate={"absolute": dict(list(bounds.items())[:60])})
+    with pytest.raises(ProjectError, match="SageMaker takes 100"):
+        recompiled(given, digests, account, gate={"absolute": bounds})
+
+
+def test_an_argument_too_long_is_refused_before_anything_starts(account: cloud.Cloud):
+    job = steps_of.ProcessingJob("Long", "long.py", "image", "ml.m5.xlarge", ("x" * 257,), {})
+    with pytest.raises(ProjectError, match="an argument of 257 characters, SageMaker takes 256"):
+        steps_of.processing_step(account, None, job, {})
 
 
 def test_a_run_is_identified_by_definition_buildspec_and_nonce(definition: dict[str, Any]):

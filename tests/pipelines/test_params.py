@@ -73,7 +73,16 @@ MISTAKES = [
     ("gate.absolute", {}, "gate.absolute: a mapping is wrong; give at least 1"),
     ("gate.absolute.ndcg@10.min", "0.02", "gate.absolute.ndcg@10.min: '0.02' is wrong; it must be a valid number"),
     ("gate.absolute.ndcg@10", 0.02, "gate.absolute.ndcg@10: 0.02 is wrong; it must be a mapping"),
-    ("gate.absolute.auc", {"min": 0.5}, "gate.absolute.auc: 'auc' is wrong; write ndcg@k, hr@k or recall@k"),
+    ("gate.absolute.auc", {"min": 0.5}, "gate.absolute.auc: 'auc' is wrong; write ndcg@k, hr@k, recall@k"),
+    ("gate.absolute.ndcg@10", {}, "gate.absolute.ndcg@10: is empty; give min, max or both"),
+    ("gate.absolute.ndcg@10.max", 0.01, "gate.absolute.ndcg@10: min 0.02 is above max 0.01; nothing could pass"),
+    ("gate.relative.metric", "gini@10", "gate.relative.metric: 'gini@10' is wrong; write ndcg@k"),
+    ("gate.baselines", {"svd": {"max_drop": 0.1}}, "gate.baselines.svd: 'svd' is wrong; it must be 'als'"),
+    ("gate.baselines", {"als": {}}, "gate.baselines.als.max_drop: missing; add it"),
+    ("gate.slices", {"users=old": {}}, "gate.slices.users=old: 'users=old' is wrong; write activity=low"),
+    ("gate.slices", {"segment=$(id)": {}}, "gate.slices.segment=$(id): 'segment=$(id)' is wrong"),
+    ("gate.slices", {"users=new": {}}, "gate.slices.users=new: a mapping is wrong; give at least 1"),
+    ("gate.slices", {"users=new": {"hr@20": {"min": 0.1}}}, "gate.slices.users=new.hr@20: hr@20 is not measured"),
     ("gate.relative.interval", 1, "gate.relative.interval: 1 is wrong"),
     ("gate.sanity.min_users", 0, "gate.sanity.min_users: 0 is wrong"),
     ("registry.group", "film recommender", "registry.group: 'film recommender' is wrong; write letters"),
@@ -114,7 +123,7 @@ def test_a_mistake_is_one_line_with_file_key_and_remedy(key: str, value: Any, sa
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("key", ["pipeline", "data", "columns", "gate"])
+@pytest.mark.parametrize("key", ["pipeline", "data", "columns"])
 def test_what_has_no_sensible_default_must_be_there(key: str):
     document = deepcopy(SHIPPED)
     del document[key]
@@ -123,7 +132,7 @@ def test_what_has_no_sensible_default_must_be_there(key: str):
 
 
 @pytest.mark.parametrize(
-    "key", ["prepare", "train", "hyperparameters", "evaluate", "registry", "release", "run", "build"]
+    "key", ["prepare", "train", "hyperparameters", "evaluate", "gate", "registry", "release", "run", "build"]
 )
 def test_what_has_a_sensible_default_may_be_left_out(key: str):
     document = deepcopy(SHIPPED)

@@ -1,7 +1,9 @@
 import math
 
 import pytest
-from gate import Evidence, decide
+from gate import Evidence, Slice, decide
+from hypothesis import given
+from hypothesis import strategies as st
 from intervals import Interval
 from problems import ProcessingError
 
@@ -76,22 +78,74 @@ def test_a_gate_without_rules_passes_nothing():
     assert decide({}, evidence()).verdict == "inconclusive"
 
 
+def test_a_misspelt_gate_decides_nothing():
+    with pytest.raises(ProcessingError, match="right are absolute, relative"):
+        decide({"absolut": {}}, evidence())
+
+
+BASELINE = {"baselines": {"als": {"max_drop": 0.005}}}
+
+
 @pytest.mark.parametrize(
-    "gate",
+    ("found", "verdict"),
     [
-        {"absolut": {}},
-        {"absolute": {"ndcg@10": {"minimum": 1}}},
-        {"absolute": {"ndcg@10": {}}},
-        {"absolute": {"ndcg@10": {"min": "0.02"}}},
-        {"absolute": {"ndcg@10": 0.02}},
-        {"absolute": {"ndcg@10": {"min": math.nan}}},
-        {"relative": {"max_drop": "x"}},
-        {"relative": []},
-        {"sanity": {"beat_popular": True}},
-        {"sanity": {"min_users": "many"}},
-        {"sanity": {"beat_popularity": "yes"}},
+        (difference(0.001, -0.002, 0.004), "pass"),
+        (difference(-0.004, -0.02, 0.01), "pass"),
+        (difference(-0.006, -0.02, 0.01), "inconclusive"),
+        (difference(-0.02, -0.03, -0.006), "fail"),
+        (difference(math.nan, math.nan, math.nan), "inconclusive"),
+        ({}, "inconclusive"),
     ],
 )
-def test_a_misspelt_rule_is_an_error_not_a_rule_that_is_off(gate: dict):
-    with pytest.raises(ProcessingError, match=r"gate.*right (is|are)"):
-        decide(gate, evidence())
+def test_f30_a_model_certainly_worse_than_a_tuned_baseline_fails(found: dict[str, Interval], verdict: str):
+    assert decide(BASELINE, evidence(baselines={"als": found})).verdict == verdict
+
+
+def test_f31_a_baseline_that_was_not_measured_is_inconclusive():
+    assert decide(BASELINE, evidence()).reasons == ("baseline als: is not measured",)
+    skipped = evidence(skipped={"als": "30,000 items; it is for at most 20,000"})
+    assert decide(BASELINE, skipped).reasons == ("baseline als: 30,000 items; it is for at most 20,000",)
+
+
+FLOOR = {"slices": {"activity=low": {"ndcg@10": {"min": 0.02}}}}
+
+
+def sliced(users: int, found: dict[str, Interval]) -> Evidence:
+    return evidence(slices={"activity=low": Slice(users, found)})
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (difference(0.03, 0.01, 0.05), "pass"),
+        (difference(0.019, 0.01, 0.03), "inconclusive"),
+        (difference(0.01, 0.005, 0.019), "fail"),
+        (difference(math.inf, 0.01, math.inf), "inconclusive"),
+        ({}, "inconclusive"),
+    ],
+)
+def test_f30_a_slice_certainly_below_its_floor_fails(found: dict[str, Interval], verdict: str):
+    assert decide(FLOOR, sliced(100, found)).verdict == verdict
+
+
+@pytest.mark.parametrize("users", [0, 1, 29])
+def test_f31_a_slice_of_too_few_users_is_inconclusive_whatever_its_numbers(users: int):
+    for value in (0.001, 0.9):
+        decision = decide(FLOOR, sliced(users, difference(value, value, value)))
+        assert decision.reasons == (f"activity=low: {users} holdout users; at least 30 are asked",)
+
+
+def test_f31_a_slice_that_the_data_does_not_have_is_inconclusive():
+    assert decide(FLOOR, evidence()).verdict == "inconclusive"
+
+
+NUMBERS = st.one_of(st.floats(), st.none(), st.text(max_size=3), st.booleans())
+
+
+@given(NUMBERS, NUMBERS, st.integers(0, 1000), st.tuples(st.floats(), st.floats(), st.floats()))
+def test_f31_only_finite_numbers_of_enough_users_pass(value, popular, users, parts):
+    found = Evidence({"ndcg@10": value}, {"ndcg@10": popular}, users, {"ndcg@10": Interval(*parts, 0.01)})
+    finite = all(type(one) is float and math.isfinite(one) for one in (value, popular, *parts))
+    if decide(GATE, found).verdict == "pass":
+        assert finite
+        assert (users >= 200, value >= 0.02, value > popular, parts[0] >= -0.001) == (True, True, True, True)
