@@ -61,6 +61,7 @@ readme: $(READY) ## render README.md from the template's, which is the one to ed
 lock: $(READY) ## resolve pyproject.toml again into the hashed locks
 	@$(PY) -m uv pip compile pyproject.toml --generate-hashes --universal --no-annotate --no-header --quiet -o requirements.lock
 	@$(PY) -m uv pip compile pyproject.toml --extra toolkit --generate-hashes --universal --no-annotate --no-header --quiet -o requirements.toolkit.lock
+	@$(PY) -m uv pip compile pyproject.toml --extra search --generate-hashes --universal --no-annotate --no-header --quiet -o requirements.search.lock
 
 clean: ## remove what make made
 	@if [ -x $(PY) ]; then $(PY) -m localcloud down --directory .demo/cloud >/dev/null 2>&1 || true; fi

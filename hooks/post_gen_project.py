@@ -28,6 +28,7 @@ COPIED = (
     "processing_code",
     "pyproject.toml",
     "requirements.lock",
+    "requirements.search.lock",
     "requirements.toolkit.lock",
     "serving_code",
     "tests",

@@ -58,7 +58,10 @@ MISTAKES = [
     ({"lr": {"min": 0.1, "max": 0.1}}, "search.space.lr: min 0.1 is not below max 0.1; a fixed value goes to"),
     ({"lr": {"min": 0.2, "max": 0.1}}, "search.space.lr: min 0.2 is not below max 0.1"),
     ({"lr": {"min": 0.1, "max": 2}}, "search.space.lr.max: 2.0 is wrong; it must be less than or equal to 1"),
-    ({"lr": {"min": 0, "max": 1}}, "search.space.lr.min: 0.0 is wrong; it must be greater than or equal to 0.000000001"),
+    (
+        {"lr": {"min": 0, "max": 1}},
+        "search.space.lr.min: 0.0 is wrong; it must be greater than or equal to 0.000000001",
+    ),
     ({"lr": {"min": "0.1", "max": 1}}, "search.space.lr.min: '0.1' is wrong; it must be a valid number"),
     ({"lr": {"min": 0.1, "max": 1, "scale": "reverse"}}, "search.space.lr.scale: 'reverse' is wrong; it must be"),
     ({"lr": {"min": 0.1, "max": 1, "step": 1}}, "search.space.lr.step: unknown key; known keys: min, max"),
