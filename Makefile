@@ -62,6 +62,7 @@ lock: $(READY) ## resolve pyproject.toml again into the hashed locks
 	@$(PY) -m uv pip compile pyproject.toml --generate-hashes --universal --no-annotate --no-header --quiet -o requirements.lock
 	@$(PY) -m uv pip compile pyproject.toml --extra toolkit --generate-hashes --universal --no-annotate --no-header --quiet -o requirements.toolkit.lock
 	@for group in spark airflow; do $(PY) -m uv pip compile --group pyproject.toml:$$group --generate-hashes --universal --no-annotate --no-header --quiet -o requirements.$$group.lock || exit 1; done
+	@$(PY) -m uv pip compile pyproject.toml --extra search --generate-hashes --universal --no-annotate --no-header --quiet -o requirements.search.lock
 
 clean: ## remove what make made
 	@if [ -x $(PY) ]; then $(PY) -m localcloud down --directory .demo/cloud >/dev/null 2>&1 || true; fi

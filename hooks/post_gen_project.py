@@ -29,6 +29,7 @@ COPIED = (
     "pyproject.toml",
     "requirements.airflow.lock",
     "requirements.lock",
+    "requirements.search.lock",
     "requirements.spark.lock",
     "requirements.toolkit.lock",
     "serving_code",

@@ -78,17 +78,16 @@ def train_one(name: str, data: Dataset, settings: Settings, model_dir: Path) -> 
     """Fit one model and write its archive."""
     fitted = fit(name, data, settings, lambda epoch: print_epoch(name, epoch))
     quality, depth = fitted.quality, settings.top_k
-    facts = {
-        "model": name,
-        "hyperparameters": asdict(settings),
-        "validation": {
-            f"hr@{depth}": quality.hr,
-            f"ndcg@{depth}": quality.ndcg,
-            f"sampled_hr@{depth}": quality.sampled_hr,
-            f"sampled_ndcg@{depth}": quality.sampled_ndcg,
-        },
+    validation = {
+        f"hr@{depth}": quality.hr,
+        f"ndcg@{depth}": quality.ndcg,
+        f"sampled_hr@{depth}": quality.sampled_hr,
+        f"sampled_ndcg@{depth}": quality.sampled_ndcg,
     }
+    facts = {"model": name, "hyperparameters": asdict(settings), "validation": validation}
     archive.write(model_dir / f"{name}.tar.gz", data, fitted.model, facts)
+    # of the epoch that was kept, which a search is judged by: the last one need not be it
+    print(f"{name} validation:", *(f"{metric}={value:.6f};" for metric, value in validation.items()), flush=True)
 
 
 def print_epoch(name: str, epoch: Epoch) -> None:
