@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import snapshot
 import torch
+from checkpoints import Slot
 from dataset import Dataset, TrainingError
 from networks import Network
-from sampling import Negatives
+from run import Run, seed_of
+from samples import Samples, samples
 from settings import Settings
 from torch.nn import functional
 from validation import Score, Watch
@@ -18,13 +21,14 @@ from validation import Score, Watch
 
 @dataclass
 class State:
-    """All that one epoch leaves to the next: what a checkpoint would hold."""
+    """All that one epoch leaves to the next: what a checkpoint holds (snapshot.py), and where it runs."""
 
     network: Network
     optimiser: torch.optim.Optimizer
     generator: np.random.Generator
     epoch: int = 0
     best: dict[str, Any] = field(default_factory=dict)  # the weights of the best epoch so far
+    run: Run = field(default_factory=Run)
 
 
 def train(
@@ -35,50 +39,71 @@ def train(
     Equal data, settings and machine give equal weights. Raises TrainingError at the first loss that is not finite.
     """
     torch.use_deterministic_algorithms(True)
-    state = begin(network, settings)
-    negatives = Negatives(data, settings.sampling)
-    loss = None
-    while True:
-        if watch(state.epoch, frozen(network), loss):
-            state.best = copy.deepcopy(network.state_dict())
-        if state.epoch == settings.epochs or watch.ended:
-            network.load_state_dict(state.best)
-            return network
-        loss = run_epoch(state, data, negatives, settings)
+    state = begin(network, settings, watch.run)
+    draw = samples(data, settings, watch.run)
+    slot = next(watch.run.slots)
+    left = watch.run.resumed(slot)
+    if left:
+        snapshot.restore(left, state, watch)
+        print(f"{slot.name}: goes on after epoch {state.epoch}", flush=True)
+    else:
+        judge(state, slot, watch, frozen(network), None)
+    while state.epoch < settings.epochs and not watch.ended:
+        loss = run_epoch(state, draw, settings)
+        judge(state, slot, watch, frozen(network), loss)
+    network.load_state_dict(state.best)
+    return network
 
 
-def begin(network: Network, settings: Settings) -> State:
-    """The state before the first epoch."""
+def begin(network: Network, settings: Settings, run: Run | None = None) -> State:
+    """The state before the first epoch, the same on all ranks."""
+    run = run or Run()
+    network.to(run.machine.device)
+    with torch.no_grad():
+        run.group.agree(list(network.parameters()))
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.lr, fused=True)
-    return State(network, optimiser, np.random.default_rng(settings.seed))
+    return State(network, optimiser, np.random.default_rng(settings.seed), run=run)
 
 
-def run_epoch(state: State, data: Dataset, negatives: Negatives, settings: Settings) -> float:
+def judge(state: State, slot: Slot, watch: Watch, score: Score, loss: float | None) -> None:
+    """Let the watch judge the epoch, keep its weights if they are the best, and leave a checkpoint."""
+    if watch(state.epoch, score, loss):
+        state.best = copy.deepcopy(state.network.state_dict())
+    if slot.folder is not None:
+        slot.write(snapshot.taken(state, watch))
+
+
+def run_epoch(state: State, draw: Samples, settings: Settings) -> float:
     """One pass over the positives, each with num_ng negatives drawn for this epoch; returns the mean loss."""
-    order = state.generator.permutation(len(data.user))
-    user, item = data.user[order], data.item[order]
-    drawn = negatives(user, item, settings.num_ng, state.generator)
-    items = torch.from_numpy(np.concatenate([item[:, None], drawn], axis=1))
-    users = torch.from_numpy(user)
+    run = state.run
+    users, items = draw(state.generator, state.epoch)
+    if not run.plain:  # what dropout draws; alone on the CPU it goes on from the epoch before
+        torch.manual_seed(seed_of(settings.seed, state.epoch, run.group.rank))
     state.network.train()
-    rows = max(1, settings.batch_size // items.shape[1])  # batch_size counts samples, as in LotteON's code
+    # batch_size counts samples, as in LotteON's code, and those of all ranks
+    rows = max(1, settings.batch_size // items.shape[1] // run.group.size)
     total = 0.0
-    for start in range(0, len(user), rows):
+    for start in range(0, len(users), rows):
         batch = slice(start, start + rows)
         total += step(state, users[batch], items[batch], settings) * len(users[batch])
     state.epoch += 1
-    return total / len(user)
+    return total / len(users)
 
 
 def step(state: State, users: torch.Tensor, items: torch.Tensor, settings: Settings) -> float:
     """Learn from users [b] with items [b, 1 + num_ng], the positive first; returns the loss."""
-    target = torch.zeros(items.shape)
+    network, run = state.network, state.run
+    target = torch.zeros(items.shape, device=items.device)
     target[:, 0] = 1.0
-    loss = functional.binary_cross_entropy_with_logits(state.network(users, items), target)
-    value = float(loss.item())
-    if not math.isfinite(value):
-        raise TrainingError(f"the loss became {value}; a smaller lr than {settings.lr:g} would be right")
+    with run.machine.autocast():
+        logits = network(users, items)
+    loss = functional.binary_cross_entropy_with_logits(logits.float(), target)
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    shown = loss.detach()
+    run.group.average([shown, *(one.grad for one in network.parameters() if one.grad is not None)])
+    value = float(shown)
+    if not math.isfinite(value):  # on one rank is on all of them, by the average
+        raise TrainingError(f"the loss became {value}; a smaller lr than {settings.lr:g} would be right")
     state.optimiser.step()
     return value

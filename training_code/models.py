@@ -8,7 +8,8 @@ from als import ImplicitALS
 from dataset import Dataset
 from ease import EASE
 from model import Model
-from ncf import GMF, MLP, NeuMF, PretrainedNeuMF
+from ncf import GMF, MLP, NCF, NeuMF, PretrainedNeuMF
+from run import Run
 from settings import Settings
 from validation import Epoch, Quality, Report, Watch, measure, split
 
@@ -31,13 +32,20 @@ class Fitted:
     quality: Quality
 
 
-def fit(name: str, data: Dataset, settings: Settings, report: Report = lambda epoch: None) -> Fitted:
+def in_epochs(name: str) -> bool:
+    """Whether a model learns by gradients, which several machines can share; the others are rank 0's alone."""
+    return issubclass(MODELS[name], NCF)
+
+
+def fit(
+    name: str, data: Dataset, settings: Settings, report: Report = lambda epoch: None, run: Run | None = None
+) -> Fitted:
     """Fit and judge one model. Every model of a seed is judged by the same split, so that they can be compared.
 
     Raises TrainingError where nothing worth saving comes of it.
     """
     parts = split(data, settings.test_num_ng, np.random.default_rng(settings.seed))
-    watch = Watch(parts, settings, report)
+    watch = Watch(parts, settings, report, run)
     kind = MODELS[name]
     model = kind.fit(parts.train, settings, watch)
     quality = measure(model.score, parts, settings.top_k)

@@ -109,4 +109,4 @@ def embedding(count: int, width: int) -> nn.Embedding:
 
 def array(tensor: torch.Tensor) -> Floats:
     """A tensor's values as a contiguous float32 array of their own."""
-    return np.array(tensor.detach().numpy(), dtype=np.float32, order="C")
+    return np.array(tensor.detach().cpu().numpy(), dtype=np.float32, order="C")

@@ -11,17 +11,23 @@ Under SageMaker the same script gets its folders from SM_CHANNEL_TRAIN and SM_MO
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 # Read when torch is loaded. Its threads otherwise spin while they wait for each other, and on a machine that has
 # something else to do as well that made one training of 5 seconds take 34.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it a GPU's products are not deterministic
 
 import archive
+from checkpoints import Checkpoints, data_digest, default_folder, opened
 from dataset import Dataset, TrainingError, load
-from models import MODELS, fit
+from group import Group, joined, place
+from machine import DEVICES, chosen
+from models import MODELS, Fitted, fit, in_epochs
+from run import Run
 from settings import Settings, add_arguments, checked
 from validation import Epoch
 
@@ -31,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--train-dir", type=folder, default=os.environ.get("SM_CHANNEL_TRAIN"))
     arguments.add_argument("--model-dir", type=folder, default=os.environ.get("SM_MODEL_DIR"))
+    arguments.add_argument("--checkpoint-dir", type=folder, default=default_folder(), help="where it may go on from")
+    arguments.add_argument("--device", choices=DEVICES, default="auto", help="auto: the GPU if there is one")
     arguments.add_argument("--models", type=names, default=("neumf",), help="comma separated: " + ", ".join(MODELS))
     add_arguments(arguments)
     return arguments
@@ -58,25 +66,69 @@ def train(argv: Sequence[str] | None = None) -> None:
     for name, variable in (("train_dir", "SM_CHANNEL_TRAIN"), ("model_dir", "SM_MODEL_DIR")):
         if getattr(arguments, name) is None:
             raise TrainingError(f"--{name.replace('_', '-')}: not given; name a folder here or in {variable}")
-    settings = checked(vars(arguments))
-    data = load(arguments.train_dir)
-    print(f"training on {len(data.users)} users, {len(data.items)} items, {len(data.user)} interactions")
+    settings, machine = checked(vars(arguments)), chosen(arguments.device)
+    with joined(place(os.environ), machine.device) as group:
+        data = load(arguments.train_dir)
+        print(f"training on {len(data.users)} users, {len(data.items)} items, {len(data.user)} interactions")
+        if not group.alone:
+            group.refuse_unless_equal(data_digest(data), machine.device)
+        folder = arguments.checkpoint_dir if group.rank == 0 else None  # rank 0's is everybody's
+        checkpoints = opened(folder, data, settings, f"{group.size} x {machine}")
+        job = Job(data, settings, arguments.model_dir, Run(machine, group), checkpoints)
+        train_family(arguments.models, job)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all models of a family have in common."""
+
+    data: Dataset
+    settings: Settings
+    model_dir: Path
+    run: Run
+    checkpoints: Checkpoints
+
+
+def train_family(models: Sequence[str], job: Job) -> None:
+    """Train the models in turn. One that fails is listed in failures.json; raises TrainingError if all of them do."""
     failures = {}
-    for name in arguments.models:
+    for name in models:
         try:
-            train_one(name, data, settings, arguments.model_dir)
+            train_one(name, job)
         except (TrainingError, RuntimeError, MemoryError) as error:  # torch has only RuntimeError for its own
+            if not job.run.group.alone and not isinstance(error, TrainingError):
+                raise  # the other machines cannot know of it, and would wait
             failures[name] = " ".join(str(error).split())
             print(f"failed {name}: {failures[name]}", file=sys.stderr)
-    if len(failures) == len(arguments.models):
+    if len(failures) == len(models):
         raise TrainingError("; ".join(f"{name}: {reason}" for name, reason in failures.items()))
-    if failures:
-        archive.write_json(arguments.model_dir / "failures.json", failures)
+    if failures and job.run.group.rank == 0:
+        archive.write_json(job.model_dir / "failures.json", failures)
 
 
-def train_one(name: str, data: Dataset, settings: Settings, model_dir: Path) -> None:
-    """Fit one model and write its archive."""
-    fitted = fit(name, data, settings, lambda epoch: print_epoch(name, epoch))
+def train_one(name: str, job: Job) -> None:
+    """Fit one model and write its archive, or write the one that a job before this one has finished."""
+    path, run = job.model_dir / f"{name}.tar.gz", replace(job.run, slots=job.checkpoints.trainings(name))
+    finished = run.resumed(job.checkpoints.archive(name))
+    first = run.group.rank == 0
+    if finished:
+        print(f"{name}: was finished before")
+        if first:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(finished)
+    elif first or in_epochs(name):
+        run = run if in_epochs(name) else replace(run, group=Group())
+        report = (lambda epoch: print_epoch(name, epoch)) if first else (lambda epoch: None)
+        fitted = fit(name, job.data, job.settings, report, run)
+        if first:
+            known = facts(name, fitted, job.settings)
+            archive.write(path, job.data, fitted.model, known)
+            print_validation(name, known["validation"])
+            job.checkpoints.finish(name, path.read_bytes())
+
+
+def facts(name: str, fitted: Fitted, settings: Settings) -> dict[str, Any]:
+    """What a manifest says of how its model came to be."""
     quality, depth = fitted.quality, settings.top_k
     validation = {
         f"hr@{depth}": quality.hr,
@@ -84,9 +136,11 @@ def train_one(name: str, data: Dataset, settings: Settings, model_dir: Path) -> 
         f"sampled_hr@{depth}": quality.sampled_hr,
         f"sampled_ndcg@{depth}": quality.sampled_ndcg,
     }
-    facts = {"model": name, "hyperparameters": asdict(settings), "validation": validation}
-    archive.write(model_dir / f"{name}.tar.gz", data, fitted.model, facts)
-    # of the epoch that was kept, which a search is judged by: the last one need not be it
+    return {"model": name, "hyperparameters": asdict(settings), "validation": validation}
+
+
+def print_validation(name: str, validation: Mapping[str, float]) -> None:
+    """Of the epoch that was kept, which a search is judged by: the last one need not be it."""
     print(f"{name} validation:", *(f"{metric}={value:.6f};" for metric, value in validation.items()), flush=True)
 
 
@@ -103,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0, or 1 with one line on stderr for what the user can put right."""
     try:
         train(argv)
-    except TrainingError as error:
+    except (TrainingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -1,10 +1,11 @@
 """The split that training judges itself by, and the metrics on it; the test set plays no part in training."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from dataset import Dataset, Floats, Integers
+from run import Run
 from sampling import Negatives
 from settings import Settings
 
@@ -99,14 +100,15 @@ Report = Callable[[Epoch], None]
 class Watch:
     """Judges each epoch on the split, remembers the best one, and says when it is time to stop."""
 
-    def __init__(self, parts: Split, settings: Settings, report: Report) -> None:
-        self.parts, self.settings, self.report = parts, settings, report
+    def __init__(self, parts: Split, settings: Settings, report: Report, run: Run | None = None) -> None:
+        self.parts, self.settings, self.report, self.run = parts, settings, report, run or Run()
         self.best: Epoch | None = None
         self.ended = False
 
     def __call__(self, number: int, score: Score, loss: float | None = None) -> bool:
         """Judge an epoch and report it; whether it is the best so far. With nobody to ask, the last one is."""
-        epoch = Epoch(number, measure(score, self.parts, self.settings.top_k), loss)
+        quality = self.run.judgement(lambda: astuple(measure(score, self.parts, self.settings.top_k)))
+        epoch = Epoch(number, Quality(*quality), loss)
         self.report(epoch)
         if self.best is None or not len(self.parts.validation.user) or epoch.quality.ndcg > self.best.quality.ndcg:
             self.best = epoch
@@ -115,4 +117,4 @@ class Watch:
 
     def quiet(self) -> "Watch":
         """Another one on the same split that reports nothing: for what a model is made of."""
-        return Watch(self.parts, self.settings, lambda epoch: None)
+        return Watch(self.parts, self.settings, lambda epoch: None, self.run)
