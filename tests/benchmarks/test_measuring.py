@@ -42,6 +42,12 @@ def test_a_grandchilds_cpu_seconds_count(tmp_path: Path):
     assert cost.cpu_seconds >= 0.6
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives orphans a new parent of one's choice")
+def test_the_cpu_seconds_of_a_child_that_outlives_its_parent_count(tmp_path: Path):
+    cost = run(f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {BUSY!r}])", tmp_path)
+    assert cost.cpu_seconds >= 0.6
+
+
 def test_peak_memory_is_the_childs(tmp_path: Path):
     assert 700 <= run(LARGE, tmp_path).peak_mib < 900
 
