@@ -71,7 +71,7 @@ def validate(folder: Path, settings: Mapping[str, Any]) -> float:
     if settings["model"] in ALONE:
         earlier = validation(load(folder))
         return float(measure(alone(earlier, settings), earlier)[CHOSEN_BY].mean())
-    return float(importlib.import_module("benchmarks.ours").fitted(folder, settings)[1])
+    return float(importlib.import_module("benchmarks.ours").fitted(folder, {**settings, "refit": False})[1])
 
 
 def compare(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,9 +53,6 @@ class Clock:
         self.began = time.perf_counter()
         return True
 
-    def quiet(self) -> "Clock":
-        return Clock(lambda score: 0.0)
-
 
 def train(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Seconds and sampled HR@10 of each epoch of settings["model"]."""

@@ -32,15 +32,14 @@ MODELS: Mapping[str, Contender] = {
     "NeuMF": Contender("judge", {"model": "neumf", **NETWORK}),
     "NeuMF pre-trained": Contender("judge", {"model": "neumf_pretrained", **NETWORK}),
 }
-ALS_GRID: list[list[Any]] = [[64, 128], [10.0, 30.0, 100.0], [1.0, 3.0, 10.0]]
-NETWORK_GRID = {"lr": [0.004, 0.008], "reg": [0.0, 1e-6]}
+NETWORK_GRID = {"lr": [0.002, 0.004, 0.008]}
 # what is tried on validation data; the last value of a list is what --quick takes
 GRIDS: Mapping[str, Mapping[str, list[Any]]] = {
     "popularity": {},
     "item_knn": {"neighbours": [50, 200, 1000], "shrink": [0, 100, 10]},
-    "implicit": dict(zip(("factors", "regularization", "alpha"), ALS_GRID, strict=True)),
-    "als": dict(zip(("als_factors", "als_reg", "als_alpha"), ALS_GRID, strict=True)),
-    "ease": {"ease_reg": [100.0, 200.0, 1000.0, 2000.0, 500.0]},
+    "implicit": {"factors": [64, 128], "regularization": [10.0, 100.0, 30.0], "alpha": [1.0, 10.0, 3.0]},
+    "als": {"als_factors": [64, 128], "als_reg": [0.002, 0.02, 0.005], "als_alpha": [0.1, 1.0, 0.3]},
+    "ease": {"ease_reg": [100.0, 200.0, 1000.0, 2000.0, 5000.0, 500.0]},
     "gmf": NETWORK_GRID,
     "mlp": NETWORK_GRID,
     "neumf": NETWORK_GRID,

@@ -51,7 +51,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line; --quick is a smoke test."""
     words = parser(__doc__, "scaling")
     words.add_argument("--millions", type=float, nargs="+", default=[1, 10, 50], help="interactions")
-    words.add_argument("--steps", type=at_least_one, default=300, help="optimiser steps that are timed")
+    words.add_argument("--steps", type=at_least_one, default=200, help="optimiser steps that are timed")
     words.add_argument("--rounds", type=at_least_one, default=1)
     given = words.parse_args(argv)
     if given.quick:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 GROUPS = 20
 PER_USER = 40
 ITEMS_OF_A_MILLION = 4000
+SURPLUS = 1.4
 STRAY = 0.1  # share of interactions outside a user's two groups
 
 
@@ -23,13 +24,14 @@ class Interactions:
 
 
 def interactions(count: int, seed: int = 1) -> Interactions:
-    """About `count` interactions of count/40 users who like two of twenty groups of items; repeated pairs are dropped.
+    """`count` interactions (a little fewer where the count is small) of users who like two of twenty groups of items.
 
-    Within a group popularity falls off like 1/rank. Items grow with the square root of the count.
+    Within a group popularity falls off like 1/rank. Users grow with the count, items with its square root.
     """
     random = np.random.default_rng(seed)
-    users = max(50, count // PER_USER)
-    size = max(10, round(ITEMS_OF_A_MILLION * (count / 1e6) ** 0.5) // GROUPS)
+    wanted, count = count, round(count * SURPLUS)  # pairs that are drawn again are dropped
+    users = max(50, wanted // PER_USER)
+    size = max(10, round(ITEMS_OF_A_MILLION * (wanted / 1e6) ** 0.5) // GROUPS)
     taste = random.integers(GROUPS, size=(users, 2), dtype=np.int32)
     user = random.integers(users, size=count, dtype=np.int32)
     group = np.where(
@@ -41,6 +43,7 @@ def interactions(count: int, seed: int = 1) -> Interactions:
     rank = np.searchsorted(weight, random.random(count) * weight[-1]).astype(np.int32)
     items = size * GROUPS
     pairs = np.unique(user.astype(np.int64) * items + group * size + rank)
+    pairs = np.delete(pairs, random.choice(len(pairs), max(0, len(pairs) - wanted), replace=False))
     time = 1_600_000_000_000_000 + random.integers(365 * 86_400_000_000, size=len(pairs))
     user, item = np.divmod(pairs, items)
     return Interactions(users, items, user.astype(np.int32), item.astype(np.int32), time)
