@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MAY_IMPORT = {
+    "benchmarks": {"benchmarks"},
     "demo": {"demo", "gitops", "pipelines"},
     "gitops": {"gitops", "pipelines"},
     "pipelines": {"pipelines"},
