@@ -16,7 +16,8 @@ where there is none; `metrics` is metric -> interval.
     users, split, gate                     holdout users; how it was split; the rules
 
 metrics.csv has every number with its interval, evaluation.json the proposed model's in SageMaker's model-quality
-layout (quality.py), models/<name>.json each model's, which registration shows, and latency.json milliseconds, which no two runs have in common: nothing is decided by them.
+layout (quality.py), models/<name>.json each model's, which registration shows, and latency.json milliseconds, which
+no two runs have in common: nothing is decided by them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -6,7 +6,7 @@ import pytest
 from gitops import deployment, git, review
 from gitops.hosts import Change
 from gitops.propose import Policy, Proposer
-from tests.gitops.candidates import candidate, decision
+from tests.gitops.candidates import candidate
 from tests.gitops.host import RepositoryHost
 from tests.gitops.repository import FILES, project
 
