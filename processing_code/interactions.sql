@@ -80,6 +80,8 @@ SELECT
     user_id,
     item_id,
     happened,
+    MIN(segment) AS segment,
+    MIN(category) AS category,
     COUNT(*) AS copies
 FROM classified
 WHERE reason IS NULL
@@ -112,7 +114,7 @@ FROM (
 ) AS bad
 
 -- view: events
-SELECT merged.user_id, item_id, happened, copies
+SELECT merged.user_id, item_id, happened, segment, category, copies
 FROM merged
 LEFT JOIN crowding ON crowding.user_id = merged.user_id
 WHERE crowding.user_id IS NULL
@@ -128,7 +130,7 @@ CROSS JOIN settings
 -- vocabulary, the counts and the labels, so that the holdout decides nothing.
 
 -- view: known [temporal]
-SELECT user_id, item_id, happened
+SELECT user_id, item_id, happened, segment, category
 FROM events
 CROSS JOIN bounds
 WHERE happened <= cutoff
@@ -154,7 +156,7 @@ FROM (
 WHERE place = 1 AND user_items > 1
 
 -- view: known [leave_one_out]
-SELECT events.user_id, events.item_id, events.happened
+SELECT events.user_id, events.item_id, events.happened, segment, category
 FROM events
 LEFT JOIN lasts ON lasts.user_id = events.user_id
 WHERE lasts.user_id IS NULL OR (events.item_id <> lasts.item_id AND events.happened <= lasts.happened)
@@ -187,18 +189,11 @@ CROSS JOIN settings
 WHERE user_items >= min_user_interactions
 
 -- A user's segment and an item's category: the most frequent one, of equally frequent ones the one that sorts first.
--- view: labels
-SELECT DISTINCT known.user_id, known.item_id, known.happened, segment, category
-FROM classified
-JOIN known
-    ON known.user_id = classified.user_id AND known.item_id = classified.item_id AND known.happened = classified.happened
-WHERE reason IS NULL AND (segment IS NOT NULL OR category IS NOT NULL)
-
 -- name: segments
 SELECT id, label
 FROM (
     SELECT user_id AS id, segment AS label, ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY COUNT(*) DESC, segment) AS place
-    FROM labels
+    FROM known
     WHERE segment IS NOT NULL
     GROUP BY user_id, segment
 ) AS ranked
@@ -208,7 +203,7 @@ WHERE place = 1
 SELECT id, label
 FROM (
     SELECT item_id AS id, category AS label, ROW_NUMBER() OVER (PARTITION BY item_id ORDER BY COUNT(*) DESC, category) AS place
-    FROM labels
+    FROM known
     WHERE category IS NOT NULL
     GROUP BY item_id, category
 ) AS ranked

@@ -24,8 +24,9 @@ class Split:
 def check(tables: Tables, split: str) -> None:
     """Prove that train and holdout are disjoint and in order (F26). Raises ProcessingError if not."""
     train, holdout = tables["train"], tables["holdout"]
-    pairs = np.concatenate([packed(train, tables), packed(holdout, tables)])
-    if len(np.unique(pairs)) < len(pairs):
+    # sorted here, since np.unique takes twenty times as long
+    pairs = np.sort(np.concatenate([packed(train, tables), packed(holdout, tables)]))
+    if (pairs[1:] == pairs[:-1]).any():
         raise ProcessingError(f"leak: a pair is in both train and holdout, or twice in one {FAULT}")
     SPLITS[split].check(tables)
 
