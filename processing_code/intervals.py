@@ -11,6 +11,7 @@ from model_archive import Integers
 
 DRAWS = 1000
 CELLS_AT_ONCE = 4_000_000  # draws times users held in memory
+DIGITS = 10  # after the point: further ones depend on how many threads a sum was done by
 Reals = npt.NDArray[np.float64]
 
 
@@ -73,4 +74,4 @@ def summary(names: list[str], values: Reals, means: Reals, level: float) -> dict
     with np.errstate(invalid="ignore"):
         error, centre = means.std(axis=0, ddof=1), values.mean(axis=0)
     found = zip(names, centre, low, high, error, strict=True)
-    return {name: Interval(*(float(number) for number in numbers)) for name, *numbers in found}
+    return {name: Interval(*(round(float(number), DIGITS) for number in numbers)) for name, *numbers in found}
