@@ -40,6 +40,7 @@ class Clock:
 
     def __init__(self, measured: Any) -> None:
         self.measured = measured
+        self.run = training("run").Run()
         self.seconds: list[float] = []
         self.hits: list[float] = []
         self.began = time.perf_counter()

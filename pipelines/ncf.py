@@ -129,6 +129,7 @@ def train(context: Context, prepared: ProcessingJob, prepare_step: Any) -> Train
         code=Input(code, context.sources.training),
         train=Input(output(prepare_step, "train"), f"{prepared.key}/train"),
         max_runtime_seconds=params.train.max_runtime_seconds,
+        instance_count=params.train.instance_count,
         spot=params.train.spot,
         metrics=metrics(params.train.models),
     )

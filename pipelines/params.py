@@ -33,6 +33,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Depths = Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(strict=False, min_length=1, max_length=10)]
 # what training_code/models.py can train
 Model = Literal["gmf", "mlp", "neumf", "neumf_pretrained", "als", "ease"]
+# those of them that several machines can train together; the others are the first machine's alone
+IN_EPOCHS = frozenset({"gmf", "mlp", "neumf", "neumf_pretrained"})
 # how a model is promoted: merged by the bot after checks, or by a person
 Release = Literal["auto", "merge_request"]
 
@@ -74,7 +76,7 @@ class Train(Section):
 
     models: Annotated[tuple[Model, ...], Field(strict=False, min_length=1, max_length=6)] = ("neumf",)
     instance_type: Instance = "ml.m5.2xlarge"
-    instance_count: Literal[1] = 1
+    instance_count: Annotated[int, Field(ge=1, le=8)] = 1
     spot: bool = False
     max_runtime_seconds: Annotated[int, Field(ge=60, le=432_000)] = 7200
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
@@ -85,6 +87,13 @@ class Train(Section):
         if len(set(models)) != len(models):
             raise ValueError("each model once")
         return models
+
+    @model_validator(mode="after")
+    def _shared(self) -> Self:
+        if self.instance_count > 1 and not IN_EPOCHS & set(self.models):
+            models = ", ".join(self.models)
+            raise ValueError(f"instance_count: only models trained in epochs share machines, not {models}; write 1")
+        return self
 
 
 class Hyperparameters(Section):

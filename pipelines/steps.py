@@ -67,6 +67,7 @@ class TrainingJob:
     code: Input
     train: Input
     max_runtime_seconds: int
+    instance_count: int
     spot: bool
     metrics: Mapping[str, str]  # name -> regular expression that finds it in the log
 
@@ -78,6 +79,7 @@ class TrainingJob:
             "instance_type": self.instance_type,
             "hyperparameters": dict(self.hyperparameters),
             "max_runtime_seconds": self.max_runtime_seconds,
+            "instance_count": self.instance_count,
             "spot": self.spot,
             "metrics": dict(self.metrics),
         }
@@ -154,10 +156,13 @@ def _processing_output(name: str, uri: Any) -> Any:
 
 def training_step(cloud: Cloud, session: Any, job: TrainingJob) -> Any:
     """A TrainingStep. The archive arrives below <location>/model, as <job name>/output/model.tar.gz."""
+    from sagemaker.core.training.configs import CheckpointConfig
     from sagemaker.mlops.workflow.steps import TrainingStep
 
-    trainer = model_trainer(cloud, session, job, f"{location(cloud, job)}/model")
-    trainer = trainer.with_metric_definitions(_metrics(job.metrics))
+    place = location(cloud, job)
+    trainer = model_trainer(cloud, session, job, f"{place}/model").with_metric_definitions(_metrics(job.metrics))
+    if job.spot:  # below the job's own key, so that only a job of equal code, data and settings finds them
+        trainer = trainer.with_checkpoint_config(CheckpointConfig(s3_uri=f"{place}/checkpoints"))
     with sdk.without_telemetry(session):
         arguments = trainer.train(input_data_config=train_channel(job))
     return TrainingStep(job.name, step_args=arguments, cache_config=cache(), retry_policies=retries())
@@ -180,7 +185,7 @@ def model_trainer(cloud: Cloud, session: Any, job: TrainingJob, output: str) -> 
         base_job_name=job.name,
         compute=Compute(
             instance_type=job.instance_type,
-            instance_count=1,
+            instance_count=job.instance_count,
             volume_size_in_gb=VOLUME_GIB,
             enable_managed_spot_training=job.spot,
         ),

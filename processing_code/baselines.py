@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from als import als
 from channels import Train
+from implicit_als import als
 from interactions import MAX_ITEMS, Interactions
 from metrics import accuracy, mean
 from model_archive import Scorer

@@ -131,6 +131,22 @@ def test_spot_is_a_literal_and_may_wait(given: params.Params, digests: sources.S
     assert arguments["StoppingCondition"] == {"MaxRuntimeInSeconds": 7200, "MaxWaitTimeInSeconds": 14400}
 
 
+def test_spot_training_keeps_its_checkpoints_below_its_own_key(
+    given: params.Params, digests: sources.Sources, account: cloud.Cloud, steps: Steps
+):
+    train = recompiled(given, digests, account, train={"spot": True})["Train"]
+    place = written(train).removesuffix("/model")
+    assert train["Arguments"]["CheckpointConfig"]["S3Uri"] == f"{place}/checkpoints"
+    assert train["Arguments"]["CheckpointConfig"]["LocalPath"] == "/opt/ml/checkpoints"
+    assert "CheckpointConfig" not in steps["Train"]["Arguments"]
+
+
+def test_training_may_have_several_instances(given: params.Params, digests: sources.Sources, account: cloud.Cloud):
+    several = recompiled(given, digests, account, train={"instance_count": 3})["Train"]
+    assert several["Arguments"]["ResourceConfig"]["InstanceCount"] == 3
+    assert written(several) != written(recompiled(given, digests, account)["Train"])
+
+
 def test_a_failed_gate_says_why_and_what_to_do(steps: Steps):
     values = steps["GateFailed"]["Arguments"]["ErrorMessage"]["Std:Join"]["Values"]
     reason = {"Std:JsonGet": {"PropertyFile": {"Get": "Steps.Evaluate.PropertyFiles.Decision"}, "Path": "reason"}}

@@ -71,6 +71,8 @@ MISTAKES = [
     ("train.models", "neumf", "train.models: 'neumf' is wrong"),
     ("train.models", ["als", "als"], "train.models: each model once"),
     ("hyperparameters.sampling", "local", "hyperparameters.sampling: 'local' is wrong; it must be 'global' or 'class'"),
+    ("train.instance_count", 9, "train.instance_count: 9 is wrong"),
+    ("train", {"models": ["als"], "instance_count": 2}, "train: instance_count: only models trained in epochs"),
     ("train.spot", "no", "train.spot: 'no' is wrong; it must be a valid boolean"),
     ("train.spot", 0, "train.spot: 0 is wrong"),
     ("gate.absolute", {}, "gate.absolute: a mapping is wrong; give at least 1"),

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from als import als
 from baselines import BASELINES, ease, hold_back, item_knn, popularity, tune
 from channels import Train
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from implicit_als import als
 from interactions import Interactions
 from ranking import TIE
 
