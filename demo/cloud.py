@@ -73,7 +73,7 @@ class Cloud:
                 build: dict[str, Any] = self.codebuild.batch_get_builds(ids=[ids[-number]])["builds"][0]
                 if build["buildStatus"] in FINAL:
                     return self._judged(build)
-            time.sleep(0.15)
+            time.sleep(0.1)
         raise DemoError(f"build {number} of {self.project}-{name} did not end within {seconds:.0f} s")
 
     def _judged(self, build: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ import datetime as dt
 import io
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 
 import numpy as np
@@ -17,7 +18,7 @@ COLUMNS = ("household_id", "product_id", "transaction_timestamp")
 WEEK = dt.timedelta(weeks=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one is only ever itself, so what was found in it can be kept
 class Dataset:
     """Purchases in whole ISO weeks, oldest first, and the names of the products."""
 
@@ -27,9 +28,12 @@ class Dataset:
 
     def week(self, number: int) -> pa.Table:
         """The purchases of the number-th week (0 is the first)."""
+        return self.between(number, number + 1)
+
+    def between(self, first: int, end: int) -> pa.Table:
+        """The purchases from the first week up to, and without, week `end`."""
         time = self.purchases["transaction_timestamp"]
-        inside = pc.and_(pc.greater_equal(time, self.start(number)), pc.less(time, self.start(number + 1)))
-        return self.purchases.filter(inside)
+        return self.purchases.filter(pc.and_(pc.greater_equal(time, self.start(first)), pc.less(time, self.start(end))))
 
     def start(self, number: int) -> pa.Scalar:
         """The first moment of the number-th week."""
@@ -57,7 +61,8 @@ def completejourney() -> Dataset:
     with resources.as_file(files / "products.parquet") as path:
         table = pq.read_table(path, columns=["product_id", "product_category", "product_type"])
     names = {str(row["product_id"]): row["product_type"] or row["product_category"] or "?" for row in table.to_pylist()}
-    return Dataset("completejourney", purchases, names)
+    whole = Dataset("completejourney", purchases, names)
+    return replace(whole, purchases=whole.between(0, WEEKS))
 
 
 def synthetic(households: int = 1500, products: int = 600, per_week: int = 8) -> Dataset:
@@ -91,10 +96,10 @@ def baskets(table: pa.Table) -> dict[str, set[str]]:
     return {str(row["household_id"]): {str(product) for product in row["product_id_distinct"]} for row in rows}
 
 
+@cache
 def curious(data: Dataset, week: int) -> tuple[str, set[str]]:
     """Of the half that bought the most before that week, the household with the most first-time products; and those."""
-    known = data.purchases.filter(pc.less(data.purchases["transaction_timestamp"], data.start(week)))
-    before, after = baskets(known), baskets(data.week(week))
+    before, after = baskets(data.between(0, week)), baskets(data.week(week))
     enough = statistics.median(len(products) for products in before.values())
     well_known = [household for household in after if len(before.get(household, ())) >= enough]
     household = max(well_known, key=lambda one: (len(after[one] - before[one]), one))

@@ -56,7 +56,7 @@ def found_team(world: World) -> None:
     origin = world.home / "git" / f"{cloud.git_project}.git"
     named = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     variables = {name: cloud.exports[name] for name in named}
-    git.install_hook(origin, sys.executable, {**variables, "ARTIFACT_BUCKET": cloud.bucket, "EVENT_BUS": cloud.project})
+    git.install_hook(origin, world.root, {**variables, "ARTIFACT_BUCKET": cloud.bucket, "EVENT_BUS": cloud.project})
     story.claim(git.run(["git", "rev-parse", "main"], origin) == commit, f"origin has main at {commit[:7]}")
 
 

@@ -1,9 +1,11 @@
 """A team's git: a bare origin whose hook is the CI's notify job, and one person's clone."""
 
 import os
+import shlex
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +14,10 @@ from demo.errors import DemoError
 
 # What .gitlab-ci.yml's notify job does on main; here git itself runs it, on each push and on each merge.
 HOOK = """#!/bin/sh
-set -e
-unset GIT_DIR GIT_QUARANTINE_PATH
+unset GIT_QUARANTINE_PATH
 while read -r before sha ref; do
     [ "$ref" = refs/heads/main ] || continue
-    checkout=$(mktemp -d)
-    trap 'rm -rf "$checkout"' EXIT
-    git clone --quiet --no-checkout "{origin}" "$checkout"
-    cd "$checkout"
-    git checkout --quiet "$sha"
-    {exports} "{python}" -m gitops notify --branch main --before "$before" --sha "$sha"
+    PYTHONPATH={root} {exports} {python} -m gitops notify --branch main --before "$before" --sha "$sha" || exit 1
 done
 """
 
@@ -90,11 +86,11 @@ def found(source: Path, origin: Path, address: str, clone: Path, environment: Ma
     return team
 
 
-def install_hook(origin: Path, python: str, exports: Mapping[str, str]) -> None:
-    """From now on every push to the origin is announced as the CI would."""
-    lines = " ".join(f"{name}='{value}'" for name, value in exports.items())
+def install_hook(origin: Path, root: Path, exports: Mapping[str, str]) -> None:
+    """From now on every push to the origin is announced as the CI would, by the `gitops` of the project at `root`."""
+    lines = " ".join(f"{name}={shlex.quote(value)}" for name, value in exports.items())
     hook = origin / "hooks" / "post-receive"
-    hook.write_text(HOOK.format(origin=origin, exports=lines, python=python))
+    hook.write_text(HOOK.format(root=shlex.quote(str(root)), exports=lines, python=shlex.quote(sys.executable)))
     hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
 
 

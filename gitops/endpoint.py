@@ -13,7 +13,7 @@ from gitops.specs import Spec
 
 ATTEMPT_DIGEST = "gitops:attempt-digest"
 ATTEMPT_MODIFIED = "gitops:attempt-modified"
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0  # seconds between two looks at an endpoint
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 15.0  # seconds between two looks at an endpoint
 VISIBLE_SECONDS = 10.0  # a config just created may not be visible to the next call yet
 Say = Callable[[str], None]
 

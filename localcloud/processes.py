@@ -3,6 +3,7 @@
 Each child leads its own process group. A keeper, one small process of its own, holds the other end of a pipe and the
 list of groups: when localcloud goes, even by SIGKILL, the pipe closes and the keeper kills every group on the list.
 (Linux's PR_SET_PDEATHSIG reaches neither grandchildren nor children started by a thread that has ended.)
+A child runs nothing before the keeper knows it: it waits at a gate, and if localcloud goes first the gate never opens.
 """
 
 import os
@@ -11,12 +12,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 Output = int | IO[bytes] | IO[str] | None
+_GATE = 'read -r _ < "/dev/fd/$0" && exec "$@"'
 
 
 class Processes:
@@ -47,17 +49,20 @@ class Processes:
         with self._lock:
             if self._stopping:
                 raise RuntimeError("localcloud is stopping")
-            process = subprocess.Popen(
-                list(command),
-                env=dict(env),
-                cwd=cwd,
-                stdin=stdin,
-                stdout=stdout,
-                stderr=subprocess.STDOUT if stderr is None and stdout is not None else stderr,
-                start_new_session=True,
-            )
-            self._groups[process.pid] = process
-            self._tell_keeper(f"+{process.pid}")
+            with _gate() as (gate, opener):
+                process = subprocess.Popen(
+                    ["/bin/sh", "-c", _GATE, str(gate), *command],
+                    env=dict(env),
+                    cwd=cwd,
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=subprocess.STDOUT if stderr is None and stdout is not None else stderr,
+                    start_new_session=True,
+                    pass_fds=[gate],
+                )
+                self._groups[process.pid] = process
+                self._tell_keeper(f"+{process.pid}")
+                os.write(opener, b"\n")
         threading.Thread(target=self._forget_at_end, args=(process,), name=f"wait-{process.pid}", daemon=True).start()
         return process
 
@@ -102,6 +107,17 @@ class Processes:
             with suppress(BrokenPipeError):
                 self._keeper.stdin.write(line.encode() + b"\n")
                 self._keeper.stdin.flush()
+
+
+@contextmanager
+def _gate() -> Iterator[tuple[int, int]]:
+    """The two ends of a pipe."""
+    ends = os.pipe()
+    try:
+        yield ends
+    finally:
+        for end in ends:
+            os.close(end)
 
 
 def _alive(process: "subprocess.Popen[bytes]") -> bool:

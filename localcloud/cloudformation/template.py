@@ -31,8 +31,8 @@ PSEUDO = {
 LARGEST = 51_200  # bytes of TemplateBody, AWS's own limit
 
 
-class Loader(yaml.SafeLoader):
-    """YAML as CloudFormation reads it: short function tags, and dates are text."""
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as CloudFormation reads it: short function tags, and dates are text; read by libyaml where that is there."""
 
 
 # a date such as an IAM policy's Version stays text: the resolver that would read it is left out
@@ -53,7 +53,7 @@ def _tagged(loader: Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
     else:
-        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
+        value = loader.construct_mapping(node, deep=True)
     return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
 
 

@@ -5,6 +5,7 @@ import hashlib
 from typing import Any
 
 from ..service import CloudError
+from . import commits
 from .call import Answer, Call, is_true
 from .merge_requests import moment
 
@@ -156,7 +157,7 @@ def create_commit(call: Call) -> Any:
             repository.set_branch(branch, repository.resolve(str(start)))
         try:
             call.project.branch(branch)
-            sha = repository.commit(branch, message, actions, call.user)
+            sha = commits.commit(repository, branch, message, actions, call.user)
         except CloudError:
             if created:
                 repository.set_branch(branch, None)

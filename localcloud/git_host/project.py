@@ -7,6 +7,7 @@ from typing import Any
 
 from ..service import CloudError
 from .accounts import User
+from .commits import merges
 from .merge_requests import MergeRequest, merge_status
 from .repository import Commit, Repository
 
@@ -113,7 +114,7 @@ class Project:
             return False
         pair = (target, request.head)
         if pair not in self._clean:
-            self._clean[pair] = self.repository.merges(*pair)
+            self._clean[pair] = merges(self.repository, *pair)
         return self._clean[pair]
 
     def show_request(self, request: MergeRequest, user: User) -> dict[str, Any]:

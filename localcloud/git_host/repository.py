@@ -1,13 +1,9 @@
 """A bare repository, asked and changed through git itself."""
 
-import base64
-import os
 import subprocess
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ..processes import Processes
@@ -18,11 +14,12 @@ _FIELDS = ("%H", "%P", "%an", "%ae", "%aI", "%cn", "%ce", "%cI", "%s", "%B")
 _FORMAT = "%x1f".join(_FIELDS) + "%x1e"
 
 
-class ConflictError(CloudError):
-    """Two branches that git cannot merge by itself."""
+class GitError(CloudError):
+    """A git command that failed, in its own last words; for a client mostly: there is no such thing."""
 
-    def __init__(self) -> None:
-        super().__init__("Conflict", "Branch cannot be merged", 422)
+    def __init__(self, message: str, exit_status: int) -> None:
+        super().__init__("GitFailed", message, 404)
+        self.exit_status = exit_status
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Repository:
     environment: Mapping[str, str]
 
     def git(self, *arguments: str, cwd: Path | None = None, user: User | None = None) -> str:
-        """What a git command prints; CloudError 404 with git's last words if it fails."""
+        """What a git command prints; GitError if it fails."""
         process = self.processes.start(
             ["git", *arguments],
             env={**self.environment, **_identity(user)},
@@ -57,7 +54,7 @@ class Repository:
         out, complaint = process.communicate()
         if process.returncode:
             last = complaint.decode(errors="replace").strip().splitlines()[-1:] or ["no output"]
-            raise CloudError("GitFailed", f"git {arguments[0]}: {last[0]}", 404)
+            raise GitError(f"git {arguments[0]}: {last[0]}", process.returncode)
         return out.decode(errors="surrogateescape")
 
     @property
@@ -129,53 +126,6 @@ class Repository:
         reference = f"refs/heads/{name}"
         self.git("update-ref", *([reference, sha, ""] if sha else ["-d", reference]))
 
-    @contextmanager
-    def checkout(self, ref: str) -> Iterator[Path]:
-        """A clone for a moment, with `ref` checked out."""
-        with tempfile.TemporaryDirectory(dir=self.environment.get("TMPDIR")) as folder:
-            clone = Path(folder) / "clone"
-            self.git("clone", "--quiet", "--shared", "--no-checkout", str(self.path), str(clone))
-            self.git("checkout", "--quiet", "--detach", ref, cwd=clone)
-            yield clone
-
-    def merge(self, target: str, source: str, message: str, user: User) -> str:
-        """Push a merge commit of two branches; its sha. ConflictError if git cannot merge them."""
-        with self.checkout(f"origin/{target}") as clone:
-            self._merge_in(clone, f"origin/{source}", message, user)
-            return self._push(clone, target, user)
-
-    def merges(self, target: str, source: str) -> bool:
-        """Whether two commits would merge without conflict."""
-        with self.checkout(target) as clone:
-            try:
-                self._merge_in(clone, source, "trial", User(0, "trial", "trial", 0))
-            except ConflictError:
-                return False
-        return True
-
-    def commit(self, branch: str, message: str, actions: Sequence[Mapping[str, Any]], user: User) -> str:
-        """Push one commit that changes several files; CloudError 400 if a file is there or is not."""
-        with self.checkout(f"origin/{branch}") as clone:
-            for action in actions:
-                _apply(clone, action)
-            self.git("add", "--all", "--force", cwd=clone)
-            self.git("commit", "--quiet", "--allow-empty", "--message", message, cwd=clone, user=user)
-            return self._push(clone, branch, user)
-
-    def _merge_in(self, clone: Path, source: str, message: str, user: User) -> None:
-        try:
-            self.git("merge", "--quiet", "--no-ff", "--message", message, source, cwd=clone, user=user)
-        except CloudError as error:
-            raise ConflictError from error
-
-    def _push(self, clone: Path, branch: str, user: User) -> str:
-        """To the bare repository as any push, so that its hooks run."""
-        try:
-            self.git("push", "--quiet", "origin", f"HEAD:refs/heads/{branch}", cwd=clone, user=user)
-        except CloudError as error:
-            raise CloudError("Conflict", f"{branch} cannot be pushed: {error.message}", 409) from error
-        return self.git("rev-parse", "HEAD", cwd=clone).strip()
-
 
 def _commit(fields: list[str]) -> Commit:
     author, committer = (fields[2], fields[3], fields[4]), (fields[5], fields[6], fields[7])
@@ -190,35 +140,3 @@ def _identity(user: User | None) -> dict[str, str]:
 
 def _names(user: User) -> dict[str, str]:
     return {"NAME": user.name, "EMAIL": user.email}
-
-
-def _apply(clone: Path, action: Mapping[str, Any]) -> None:
-    """One action of GitLab's commits API in a working tree."""
-    path = _inside(clone, str(action.get("file_path", "")))
-    kind, there = action.get("action"), path.is_file()
-    if kind == "create" and there:
-        raise CloudError("BadRequest", "A file with this name already exists", 400)
-    if kind in ("update", "delete") and not there:
-        raise CloudError("BadRequest", "A file with this name doesn't exist", 400)
-    if kind == "delete":
-        path.unlink()
-    elif kind in ("create", "update"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_content(action))
-    else:
-        raise CloudError("BadRequest", f"localcloud does not implement the commit action {kind!r}", 400)
-
-
-def _content(action: Mapping[str, Any]) -> bytes:
-    text = str(action.get("content", ""))
-    return base64.b64decode(text) if action.get("encoding") == "base64" else text.encode()
-
-
-def _inside(clone: Path, name: str) -> Path:
-    """The path of a file of the tree; CloudError 400 for one that leads elsewhere, be it through a link."""
-    parts = PurePosixPath(name).parts
-    path = clone / name
-    wrong = not parts or name.startswith("/") or {"..", ".git"} & {part.lower() for part in parts}
-    if wrong or path.is_symlink() or not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(clone)):
-        raise CloudError("BadRequest", f"file_path {name!r} is not a path inside the repository", 400)
-    return path

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..service import CloudError
+from . import commits
 from .call import Answer, Call, is_true
 from .merge_requests import MergeRequest, moment
 
@@ -102,7 +103,8 @@ def merge_request(call: Call) -> Any:
         if is_true(call.given.get("squash")):
             raise CloudError("BadRequest", "localcloud does not implement squash", 400)
         message = call.given.get("merge_commit_message") or _message(call, request)
-        request.merge_commit = call.project.repository.merge(request.target, request.source, message, call.user)
+        branches = (request.target, request.source)
+        request.merge_commit = commits.merge(call.project.repository, branches, message, call.user)
         request.state, request.merged, request.merged_by = "merged", moment(), call.user
         if is_true(call.given.get("should_remove_source_branch", request.remove_source)):
             call.project.repository.set_branch(request.source, None)
