@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,14 +43,15 @@ class Layout:
             path.mkdir(parents=True, exist_ok=True)
 
 
-def resource_config(instance_type: str) -> dict[str, Any]:
-    """resourceconfig.json of a one-instance job."""
+def resource_config(instance_type: str, hosts: Sequence[str] = (HOST,), current: str = HOST) -> dict[str, Any]:
+    """resourceconfig.json as the instance `current` of these hosts finds it."""
+    names = list(hosts)
     return {
-        "current_host": HOST,
+        "current_host": current,
         "current_instance_type": instance_type,
         "current_group_name": GROUP,
-        "hosts": [HOST],
-        "instance_groups": [{"instance_group_name": GROUP, "instance_type": instance_type, "hosts": [HOST]}],
+        "hosts": names,
+        "instance_groups": [{"instance_group_name": GROUP, "instance_type": instance_type, "hosts": names}],
         "network_interface_name": "eth0",
     }
 
@@ -159,7 +161,7 @@ def _training_env(
         "channel_input_dirs": {name: str(layout.channel(name)) for name in channels},
         "distribution_hosts": facts["hosts"],
         "hyperparameters": hyperparameters,
-        "is_master": True,
+        "is_master": facts["current_host"] == facts["hosts"][0],
         "is_modelparallel_enabled": None,
         "job_name": None,
         "master_hostname": facts["hosts"][0],

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from . import job as jobs
+from .instances import MOST
 from .job import TRAINING, Job
 from .metrics import compile_all
 from .shapes import describe
@@ -70,22 +71,25 @@ def check(request: Row) -> None:
         raise unsupported(CREATE, "an AlgorithmName; give AlgorithmSpecification.TrainingImage")
     if algorithm["TrainingInputMode"] == "Pipe":
         raise unsupported(CREATE, "TrainingInputMode Pipe; use File")
-    if resources.get("InstanceGroups") or resources.get("InstanceCount", 1) != 1:
-        raise unsupported(CREATE, "ResourceConfig.InstanceCount other than 1")
+    count = resources.get("InstanceCount", 1)
+    if resources.get("InstanceGroups") or not 1 <= count <= MOST:
+        raise unsupported(CREATE, f"ResourceConfig other than an InstanceCount of 1 to {MOST}")
     if not resources.get("InstanceType"):
         raise invalid("ResourceConfig.InstanceType is required.")
     names = [channel["ChannelName"] for channel in request.get("InputDataConfig", [])]
     if len(names) != len(set(names)):
         raise invalid(f"Channel names must be unique: {', '.join(sorted(names))}")
     for channel in request.get("InputDataConfig", []):
-        _check_channel(channel)
+        _check_channel(channel, count)
 
 
-def _check_channel(channel: Row) -> None:
+def _check_channel(channel: Row, count: int) -> None:
     name, source = channel["ChannelName"], channel["DataSource"]
     s3 = source.get("S3DataSource")
     if not s3 or s3["S3DataType"] not in ("S3Prefix", "ManifestFile"):
         raise unsupported(CREATE, f"channel {name}: only S3DataSource of type S3Prefix or ManifestFile")
+    if count > 1 and s3.get("S3DataDistributionType") == "ShardedByS3Key":
+        raise unsupported(CREATE, f"channel {name}: ShardedByS3Key over several instances; use FullyReplicated")
     if name in (".", ".."):
         raise invalid(f"Invalid channel name: {name}")
     for member in ("CompressionType", "RecordWrapperType"):

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..service import CloudError
-from . import archives, toolkit, transfers
+from . import archives, instances, toolkit, transfers
 from . import job as jobs
 from .container import Launch, Outcome, inside
-from .container import run as run_container
+from .instances import Instance
 from .job import Job, JobError
 from .metrics import Metrics
 from .store import Row, folder, lock, now
@@ -36,18 +36,21 @@ INTERNAL = "InternalServerError: We encountered an internal error. Please try ag
 
 def run(cloud: "Cloud", job: Job, patterns: dict[str, re.Pattern[str]]) -> None:
     """Take a job from Starting to Completed, Failed or Stopped; never leaves it in progress."""
-    layout = Layout(folder(cloud, "training", job.name))
+    base = folder(cloud, "training", job.name)
+    places = instances.instances(base, job.row["ResourceConfig"].get("InstanceCount", 1))
     try:
         enter(cloud, job, "Starting")
-        _prepare(cloud, job, layout)
-        _train(cloud, job, layout, patterns)
+        enter(cloud, job, "Downloading", TrainingStartTime=now())
+        for place in places:
+            _prepare(cloud, job, place)
+        _train(cloud, job, places, patterns)
     except (JobError, transfers.TransferError, CloudError) as error:
         _end(cloud, job, "Failed", FailureReason=jobs.explain(error)[: jobs.REASON_LENGTH])
     except Exception:
         _end(cloud, job, "Failed", FailureReason=INTERNAL)
         raise
     finally:
-        shutil.rmtree(layout.base, ignore_errors=True)
+        shutil.rmtree(base, ignore_errors=True)
         job.finished.set()
 
 
@@ -62,8 +65,8 @@ def enter(cloud: "Cloud", job: Job, secondary: str, **members: Any) -> None:
     jobs.change(cloud, job, SecondaryStatus=secondary, **members)
 
 
-def _prepare(cloud: "Cloud", job: Job, layout: Layout) -> None:
-    enter(cloud, job, "Downloading", TrainingStartTime=now())
+def _prepare(cloud: "Cloud", job: Job, place: Instance) -> None:
+    layout = place.layout
     layout.create()
     for channel in job.row.get("InputDataConfig", []):
         source = channel["DataSource"]["S3DataSource"]
@@ -74,37 +77,41 @@ def _prepare(cloud: "Cloud", job: Job, layout: Layout) -> None:
     checkpoints = job.row.get("CheckpointConfig")
     if checkpoints and transfers.exists(cloud, checkpoints["S3Uri"]):
         transfers.download(cloud, checkpoints["S3Uri"], "S3Prefix", _checkpoints(checkpoints, layout))
-    _write_config(job, layout)
+    _write_config(job, place)
 
 
-def _train(cloud: "Cloud", job: Job, layout: Layout, patterns: dict[str, re.Pattern[str]]) -> None:
-    command, cwd = _command(cloud, job, layout)
+def _train(cloud: "Cloud", job: Job, places: list[Instance], patterns: dict[str, re.Pattern[str]]) -> None:
+    launches = [_launch(cloud, job, place) for place in places]
     enter(cloud, job, "Training")
     metrics = Metrics(cloud, job.name, patterns)
-    launch = Launch(
+    outcome = instances.run(cloud, launches, metrics.observe)
+    with lock(cloud):
+        job.row["FinalMetricDataList"] = list(metrics.final.values())
+    _upload(cloud, job, places, succeeded=not outcome.code or outcome.timed_out or job.stop.is_set())
+    _conclude(cloud, job, places, outcome)
+
+
+def _launch(cloud: "Cloud", job: Job, place: Instance) -> Launch:
+    command, cwd = _command(cloud, job, place.layout)
+    return Launch(
         command=command,
-        env=_environment(cloud, job, layout),
+        env=_environment(cloud, job, place),
         cwd=cwd,
-        output=layout.base / "container.log",
+        output=place.layout.base / "container.log",
         group="/aws/sagemaker/TrainingJobs",
-        stream=f"{job.name}/algo-1-{int(now().timestamp())}",
+        stream=f"{job.name}/algo-{place.number}-{int(now().timestamp())}",
         seconds=job.row["StoppingCondition"]["MaxRuntimeInSeconds"],
         stop=job.stop,
     )
-    outcome = run_container(cloud, launch, metrics.observe)
-    with lock(cloud):
-        job.row["FinalMetricDataList"] = list(metrics.final.values())
-    _upload(cloud, job, layout, succeeded=not outcome.code or outcome.timed_out or job.stop.is_set())
-    _conclude(cloud, job, layout, outcome)
 
 
-def _conclude(cloud: "Cloud", job: Job, layout: Layout, outcome: Outcome) -> None:
+def _conclude(cloud: "Cloud", job: Job, places: list[Instance], outcome: Outcome) -> None:
     if outcome.timed_out:
         _end(cloud, job, "Stopped", "MaxRuntimeExceeded")
     elif job.stop.is_set():
         _end(cloud, job, "Stopped")
     elif outcome.code:
-        raise JobError(jobs.failure_reason(_reason(layout, outcome), outcome.code))
+        raise JobError(jobs.failure_reason(_reason(places, outcome), outcome.code))
     else:
         _end(cloud, job, "Completed")
 
@@ -117,13 +124,16 @@ def _end(cloud: "Cloud", job: Job, status: str, secondary: str = "", **members: 
     enter(cloud, job, secondary or status, TrainingJobStatus=status, **spent, **members)
 
 
-def _upload(cloud: "Cloud", job: Job, layout: Layout, *, succeeded: bool) -> None:
+def _upload(cloud: "Cloud", job: Job, places: list[Instance], *, succeeded: bool) -> None:
+    layout = places[0].layout
     config = job.row["OutputDataConfig"]
     target = f"{config['S3OutputPath'].rstrip('/')}/{job.name}/output"
     checkpoints = job.row.get("CheckpointConfig")
     if checkpoints:
-        transfers.upload_folder(cloud, _checkpoints(checkpoints, layout), checkpoints["S3Uri"])
+        for place in reversed(places):  # where two have the same file the first one's stays
+            transfers.upload_folder(cloud, _checkpoints(checkpoints, place.layout), checkpoints["S3Uri"])
     if succeeded:
+        instances.gather(places)
         enter(cloud, job, "Uploading")
         model = _send(cloud, layout.model, f"{target}/model", config)
         with lock(cloud):
@@ -160,21 +170,21 @@ def _unpack_code(cloud: "Cloud", uri: str, layout: Layout) -> None:
         raise JobError(f"AlgorithmError: {uri}: {error}, exit code: 1") from error
 
 
-def _write_config(job: Job, layout: Layout) -> None:
+def _write_config(job: Job, place: Instance) -> None:
     documents = {
         "hyperparameters": job.row.get("HyperParameters", {}),
         "inputdataconfig": _channels(job),
-        "resourceconfig": _resources(job),
+        "resourceconfig": _resources(job, place),
     }
     for name, document in documents.items():
-        (layout.config / f"{name}.json").write_text(json.dumps(document))
+        (place.layout.config / f"{name}.json").write_text(json.dumps(document))
 
 
 def _channels(job: Job) -> dict[str, Row]:
     return {
         channel["ChannelName"]: {
             "TrainingInputMode": "File",
-            "S3DistributionType": "FullyReplicated",  # what sharding comes to on one instance
+            "S3DistributionType": "FullyReplicated",  # what sharding comes to on one instance; of more it is refused
             "RecordWrapperType": "None",
             **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
         }
@@ -182,8 +192,8 @@ def _channels(job: Job) -> dict[str, Row]:
     }
 
 
-def _resources(job: Job) -> Row:
-    return toolkit.resource_config(job.row["ResourceConfig"]["InstanceType"])
+def _resources(job: Job, place: Instance) -> Row:
+    return place.resources(job.row["ResourceConfig"]["InstanceType"])
 
 
 def _command(cloud: "Cloud", job: Job, layout: Layout) -> tuple[list[str], Path]:
@@ -219,23 +229,26 @@ def _interpreter(program: str, path: Path, layout: Layout) -> Sequence[str]:
     return [str(path)]
 
 
-def _environment(cloud: "Cloud", job: Job, layout: Layout) -> dict[str, str]:
+def _environment(cloud: "Cloud", job: Job, place: Instance) -> dict[str, str]:
+    layout = place.layout
     own = {name: inside(value, layout.base) for name, value in job.row.get("Environment", {}).items()}
     return {
         **cloud.environment(),
-        **toolkit.environment(layout, _hyperparameters(job), _channels(job), _resources(job)),
+        **toolkit.environment(layout, _hyperparameters(job), _channels(job), _resources(job, place)),
+        **place.environment,
         **own,
         "SAGEMAKER_BASE_DIR": str(layout.base),
         "TRAINING_JOB_NAME": job.name,
         "TRAINING_JOB_ARN": job.arn,
-        "CURRENT_HOST": toolkit.HOST,
+        "CURRENT_HOST": place.host,
         "PYTHONPATH": str(layout.code),
         "PYTHONUNBUFFERED": "1",
     }
 
 
-def _reason(layout: Layout, outcome: Outcome) -> str:
-    failure = layout.output / "failure"
-    if failure.is_file():
-        return failure.read_text(errors="replace")
+def _reason(places: list[Instance], outcome: Outcome) -> str:
+    for place in places:
+        failure = place.layout.output / "failure"
+        if failure.is_file():
+            return failure.read_text(errors="replace")
     return jobs.last_lines(outcome.tail)

@@ -162,6 +162,50 @@ def test_stop_ends_a_running_job_and_refuses_a_finished_one(lab: Lab):
         lab.sagemaker.stop_training_job(TrainingJobName=name)
 
 
+SEVERAL = {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 3, "VolumeSizeInGB": 1}}
+
+
+def test_several_instances_know_each_other_and_one_model_comes_of_them(lab: Lab):
+    script = """
+import json, os
+host, hosts = os.environ["SM_CURRENT_HOST"], json.loads(os.environ["SM_HOSTS"])
+base = os.environ["SAGEMAKER_BASE_DIR"]
+assert json.load(open(base + "/input/config/resourceconfig.json"))["current_host"] == host
+open(os.environ["SM_MODEL_DIR"] + "/" + host, "w").write(os.environ["MASTER_PORT"])
+open(os.environ["SM_MODEL_DIR"] + "/shared", "w").write(host)
+print(hosts.index(host), "of", len(hosts))
+"""
+    job = lab.train(script, **SEVERAL)
+    assert job["TrainingJobStatus"] == "Completed"
+    with tarfile.open(fileobj=io.BytesIO(lab.read(job["ModelArtifacts"]["S3ModelArtifacts"]))) as packed:
+        content = {name: packed.extractfile(name).read() for name in packed.getnames()}
+    assert sorted(content) == ["127.0.0.1", "127.0.0.2", "127.0.0.3", "shared"]
+    assert content["shared"] == b"127.0.0.1"
+    assert content["127.0.0.1"] == content["127.0.0.3"]
+    for number in (1, 2, 3):
+        stream = f"{job['TrainingJobName']}/algo-{number}-"
+        assert lab.log("/aws/sagemaker/TrainingJobs", stream) == [f"{number - 1} of 3"]
+
+
+def test_when_an_instance_fails_the_job_fails_with_its_reason_and_the_others_are_ended(lab: Lab):
+    script = """
+import os, sys, time
+if os.environ["SM_CURRENT_HOST"] == "127.0.0.2":
+    sys.exit("the second one broke")
+time.sleep(600)
+"""
+    job = lab.train(script, **SEVERAL)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "the second one broke" in job["FailureReason"]
+
+
+def test_several_instances_get_no_shards(lab: Lab):
+    (sharded,) = channel(f"s3://{lab.bucket}/data")
+    sharded["DataSource"]["S3DataSource"]["S3DataDistributionType"] = "ShardedByS3Key"
+    with pytest.raises(ClientError, match="ShardedByS3Key over several instances; use FullyReplicated"):
+        lab.sagemaker.create_training_job(**lab.training("", InputDataConfig=[sharded], **SEVERAL))
+
+
 def test_a_name_is_used_once(lab: Lab):
     request = lab.training("print(1)")
     lab.sagemaker.create_training_job(**request)
@@ -172,7 +216,7 @@ def test_a_name_is_used_once(lab: Lab):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}}, "InstanceCount"),
+        ({"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 9, "VolumeSizeInGB": 1}}, "InstanceCount"),
         ({"VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}}, "VpcConfig"),
     ],
 )
