@@ -13,7 +13,7 @@ from pipelines import project as projects
 from pipelines.errors import ProjectError, nearest
 from pipelines.models import Section, parse
 from pipelines.names import Column, Digest, Group, Instance, LockPath, Measure, Metric, PartitionKey, Slice, Word
-from pipelines.space import Dimension, Search, dimensions
+from pipelines.space import Dimension, Search, dimensions, refuse_unless_trained
 
 PIPELINES = {"ncf": "pipelines.ncf"}  # name in `pipeline:` -> module with define(); a new pipeline is one line here
 MODEL_NAME = re.compile(r"^[a-z](?:-?[a-z0-9]){0,31}$")
@@ -254,7 +254,8 @@ class Params(Section):
             if at and int(depth) not in evaluate.top_k:
                 raise ValueError(f"{key}: {metric} is not measured; add {depth} to evaluate.top_k")
         if self.search:
-            _check_search(self, self.search)
+            refuse_unless_trained(self.search, self.train.models, self.objective, self.top_k)
+            dimensions(self.search.space, Hyperparameters)
         return self
 
     @property
@@ -271,17 +272,6 @@ class Params(Section):
     def objective(self) -> str:
         """The validation metric that models of this file are chosen by."""
         return (self.search and self.search.objective) or f"ndcg@{self.top_k}"
-
-
-def _check_search(params: Params, search: Search) -> None:
-    """Raise ValueError where the search does not fit what is trained."""
-    if params.train.models != (search.model,):
-        models = ", ".join(params.train.models)
-        raise ValueError(f"search.model: {search.model} is searched alone; write it as train.models too, not {models}")
-    depth = params.objective.partition("@")[2]
-    if int(depth) != params.top_k:
-        raise ValueError(f"search.objective: training measures at {params.top_k}, not {depth}; write {depth} as top_k")
-    dimensions(search.space, Hyperparameters)
 
 
 class Partition(Section):

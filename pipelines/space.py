@@ -1,6 +1,6 @@
 """The space hyperparameters are searched in: one reading of it, for Optuna here and for SageMaker's tuning step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -54,6 +54,16 @@ class Search(Section):
         if self.parallel > self.trials:
             raise ValueError(f"parallel: {self.parallel} is more than trials {self.trials}; lower it")
         return self
+
+
+def refuse_unless_trained(search: Search, models: Sequence[str], objective: str, depth: int) -> None:
+    """Raise ValueError where a search does not fit the models that are trained, or the depth they are measured at."""
+    if tuple(models) != (search.model,):
+        given = ", ".join(models)
+        raise ValueError(f"search.model: {search.model} is searched alone; write it as train.models too, not {given}")
+    wanted = objective.partition("@")[2]
+    if int(wanted) != depth:
+        raise ValueError(f"search.objective: training measures at {depth}, not {wanted}; write {wanted} as top_k")
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def _suggested(trial: Any, dimension: Dimension) -> str:
     if dimension.whole:
         return str(trial.suggest_int(dimension.name, int(low), int(high), log=log))
     if dimension.scale == "ReverseLogarithmic":
-        return repr(1 - float(trial.suggest_float(dimension.name, 1 - high, 1 - low, log=True)))
+        return repr(min(max(1 - float(trial.suggest_float(dimension.name, 1 - high, 1 - low, log=True)), low), high))
     return repr(float(trial.suggest_float(dimension.name, low, high, log=log)))
 
 

@@ -2,7 +2,10 @@
 
 import json
 import re
+import subprocess
+import sys
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from localcloud.sagemaker import samplers
 from tests.localcloud.sagemaker_lab import COMPUTE, IMAGE, ROLE, Lab, archive, until
 
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import json, os
 given = json.loads(os.environ["SM_HPS"])
@@ -230,8 +234,8 @@ def test_what_could_not_be_searched_is_refused(lab: Lab, changes: dict[str, Any]
 
 def test_what_would_be_refused_of_a_training_job_is_refused_of_the_tuning_job(lab: Lab):
     asked = request(lab)
-    asked["TrainingJobDefinition"]["ResourceConfig"] = {**COMPUTE, "InstanceCount": 2}
-    with pytest.raises(ClientError, match="InstanceCount other than 1"):
+    asked["TrainingJobDefinition"]["AlgorithmSpecification"]["TrainingInputMode"] = "Pipe"
+    with pytest.raises(ClientError, match="TrainingInputMode Pipe; use File"):
         lab.sagemaker.create_hyper_parameter_tuning_job(**asked)
 
 
@@ -260,6 +264,18 @@ def steps_of_run(lab: Lab, name: str) -> dict[str, dict[str, Any]]:
     until(lambda: describe(PipelineExecutionArn=arn)["PipelineExecutionStatus"] == "Failed", 60)
     steps = lab.sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]
     return {step["StepName"]: step for step in steps}
+
+
+def test_without_optuna_a_bayesian_search_is_refused_by_name():
+    code = (
+        "import sys; sys.modules['optuna'] = None\n"
+        "from localcloud.sagemaker import samplers\n"
+        "from localcloud.service import CloudError\n"
+        "try:\n    samplers.Bayesian((), 1)\n"
+        "except CloudError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "with Strategy Bayesian where Optuna is not installed; use Random or Grid" in done.stdout
 
 
 SCALES = st.sampled_from(["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"])

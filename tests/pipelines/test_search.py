@@ -149,6 +149,38 @@ def values(printed: str) -> list[str]:
     return re.findall(r"lr: \S+, num_ng: \d", printed)
 
 
+LEARNS = """
+from localcloud.sagemaker import samplers
+def row(name, least, most, scale):
+    return {"Name": name, "MinValue": least, "MaxValue": most, "ScalingType": scale}
+ranges = {
+    "ContinuousParameterRanges": [
+        row("a", "0.001", "1", "Logarithmic"),
+        row("b", "0.1", "0.999", "ReverseLogarithmic"),
+    ],
+    "IntegerParameterRanges": [row("c", "1", "9", "Linear")],
+    "CategoricalParameterRanges": [{"Name": "d", "Values": ["x", "y"]}],
+}
+limits = {"MaxNumberOfTrainingJobs": 60, "MaxParallelTrainingJobs": 1}
+def last(strategy):
+    config = {"Strategy": strategy, "RandomSeed": 3, "ResourceLimits": limits}
+    sampler, near = samplers.sampler(config, samplers.dimensions(ranges)), []
+    for number in range(1, 61):
+        values = sampler.ask(number)
+        assert 0.001 <= float(values["a"]) <= 1 and 0.1 <= float(values["b"]) <= 0.999
+        assert 1 <= int(values["c"]) <= 9 and values["d"] in "xy"
+        near.append(abs(int(values["c"]) - 7) + (values["d"] == "x"))
+        sampler.tell(number, None if number == 5 else -near[-1])
+    return sum(near[30:])
+assert last("Bayesian") < last("Random") / 2
+"""
+
+
+@pytest.mark.heavy
+def test_localclouds_bayesian_search_learns_from_what_came_before(optuna: str):
+    subprocess.run([optuna, "-c", LEARNS], cwd=ROOT, check=True)
+
+
 @pytest.mark.heavy
 def test_a_failed_trial_is_shown_and_the_search_goes_on(project: Path, optuna: str):
     path = project / "params" / "ncf.yml"

@@ -66,10 +66,15 @@ time.sleep(60)
         assert gone(int(pid))
 
 
-def gone(pid: int) -> bool:
-    """Whether a process has ended; one that nobody has collected yet has."""
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return True
+def gone(pid: int, seconds: float = 20.0) -> bool:
+    """Whether a process ends, now or soon: what is killed may be gone a moment later."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True  # nobody has collected it yet
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        time.sleep(0.02)
+    return False
