@@ -179,7 +179,8 @@ def promoted(world: World, number: int) -> None:
     requests = cloud.reviewer().mergerequests
     (request,) = [row for row in requests.list(state="opened", get_all=True) if row.title.startswith("Promote")]
     story.say(f"!{request.iid} {request.title}")
-    for line in [line for line in request.description.splitlines() if line.startswith("|")]:
+    unfolded = request.description.partition("<details>")[0]
+    for line in [line for line in unfolded.splitlines() if line.startswith("|")]:
         story.say(f"  {line}")
     changed = [change["new_path"] for change in request.changes()["changes"]]
     story.claim(changed == [f"deploy/production/{MODEL}.yml"], f"it changes exactly {changed[0]}")

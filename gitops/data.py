@@ -45,15 +45,39 @@ def measure(s3: Any, bucket: str, key: str) -> Partition:
 
 
 def _rows(file: Any, where: str) -> int:
-    """Rows by the Parquet footer; the file's columns are not read."""
+    """Rows by a Parquet file's footer (its columns are not read), or by reading a CSV file."""
     import pyarrow
     from pyarrow import parquet
 
+    kind = "CSV" if where.endswith((".csv", ".csv.gz")) else "Parquet"
     file.seek(0)
     try:
-        return int(parquet.ParquetFile(file).metadata.num_rows)
+        return _csv_rows(file, where) if kind == "CSV" else int(parquet.ParquetFile(file).metadata.num_rows)
     except (pyarrow.ArrowException, OSError) as error:
-        raise GitopsError(f"{where}: is not a Parquet file; upload it again, under another key") from error
+        raise GitopsError(f"{where}: is not a {kind} file; upload it again, under another key") from error
+
+
+def _csv_rows(file: Any, where: str) -> int:
+    """Lines after the names, those with too few or too many fields too: prepare.py counts and quarantines them."""
+    import pyarrow
+    from pyarrow import csv
+
+    torn = 0
+
+    def skip(row: Any) -> str:
+        nonlocal torn
+        torn += 1
+        return "skip"
+
+    with pyarrow.input_stream(file, compression="gzip" if where.endswith(".gz") else None) as stream:
+        reader = csv.open_csv(
+            stream,
+            # the line of names is the first row, of columns f0, f1 and so on
+            read_options=csv.ReadOptions(use_threads=False, block_size=64 << 20, autogenerate_column_names=True),
+            parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
+            convert_options=csv.ConvertOptions(include_columns=["f0"], column_types={"f0": pyarrow.binary()}),
+        )
+        return sum(int(batch.num_rows) for batch in reader) + torn - 1
 
 
 def _nearest(s3: Any, bucket: str, key: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from gitops import changes, deployment, git, ledger
 from gitops.errors import GitopsError
-from pipelines import documents, params, project
+from pipelines import documents, gates, models, params, project
 from pipelines.errors import ProjectError
 
 SHOWN = 20  # paths of a class; more are counted
@@ -29,6 +29,7 @@ class Plan:
     head: str
     paths: list[str]
     differences: dict[str, list[str]] = field(default_factory=dict)  # per YAML file
+    loosened: list[str] = field(default_factory=list)  # rules of a gate that ask for less
     checked: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -40,6 +41,7 @@ def plan(base: str, head: str) -> Plan:
     found = Plan(base_sha, head_sha, git.changed(base_sha, head_sha))
     for path in (path for path in found.paths if _configures(path)):
         found.differences[path] = _difference(path, base_sha, head_sha, found.problems)
+        found.loosened += [f"{path}: {sentence}" for sentence in _loosened(path, base_sha, head_sha)]
     found.problems += [
         f"{path}: the record of a release is never changed or removed; restore it from {base_sha[:12]}"
         for path in ledger.rewritten(found.paths, _names(base_sha))
@@ -69,6 +71,24 @@ def _difference(path: str, base: str, head: str, problems: list[str]) -> list[st
         except ProjectError:
             sides.append({})  # an error of the head's file is reported when all files are checked
     return difference(*sides)
+
+
+def _loosened(path: str, base: str, head: str) -> list[str]:
+    """What a params file's gate asks less by; nothing for other files, or if a side has no gate that can be read."""
+    if not path.startswith("params/") or path.endswith(".data.yml"):
+        return []
+    try:
+        before, after = (_gate(path, git.show(sha, path)) for sha in (base, head))
+    except ProjectError:
+        return []  # an error of the head's file is reported when all files are checked
+    return gates.loosened(before, after) if before and after else []
+
+
+def _gate(path: str, data: bytes | None) -> params.Gate | None:
+    if data is None:
+        return None
+    document = documents.load(Path(path), data.decode("utf-8", errors="replace"))
+    return models.parse(params.Gate, Path(path), document.get("gate") or {})
 
 
 def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -150,6 +170,8 @@ def render(found: Plan) -> str:
         lines += ["Nothing would be trained or deployed.", ""]
     for path, differences in found.differences.items():
         lines += [f"`{path}`:", *(f"- {each}" for each in differences or ["no value differs"]), ""]
+    if found.loosened:
+        lines += ["**The gate is loosened**", *(f"- {sentence}" for sentence in found.loosened), ""]
     if found.problems:
         lines += ["**Problems**", *(f"- {problem}" for problem in found.problems)]
     else:

@@ -1,7 +1,7 @@
 """What a reviewer reads in a promotion request: decision, reasons, evidence, the diff. Pure: data in, Markdown out."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,84 +20,14 @@ class Promotion:
     current: str = ""  # id of the release that is replaced
 
 
-@dataclass(frozen=True)
-class Gate:
-    """One rule as it was evaluated, with what was measured. `held` None: nothing to compare with."""
-
-    rule: str
-    value: str
-    interval: str
-    held: bool | None
-
-
 def title(candidate: Candidate, environment: str) -> str:
     """`Promote ncf v18 to production: PASS (5 of 5 gates)`."""
-    rows = [row for row in gates(candidate.decision) if row.held is not None]
-    held = sum(1 for row in rows if row.held)
+    findings = candidate.decision.get("findings", [])
+    held = sum(1 for one in findings if one["verdict"] == "pass")
     return (
         f"Promote {candidate.model} v{candidate.version} to {environment}: "
-        f"{candidate.verdict.upper()} ({held} of {len(rows)} gates)"
+        f"{candidate.verdict.upper()} ({held} of {len(findings)} gates)"
     )
-
-
-def gates(decision: Mapping[str, Any]) -> list[Gate]:
-    """The rules decision.json says it evaluated, beside its numbers; the verdict itself is decision.json's."""
-    gate = decision.get("gate", {})
-    return [*_absolute(gate, decision), *_relative(gate, decision), *_sanity(gate, decision)]
-
-
-def _absolute(gate: Mapping[str, Any], decision: Mapping[str, Any]) -> Iterator[Gate]:
-    for name, rule in sorted(gate.get("absolute", {}).items()):
-        metric = decision.get("metrics", {}).get(name)
-        value = point(metric)
-        for bound, words in (("min", "at least"), ("max", "at most")):
-            if bound in rule:
-                limit = rule[bound]
-                held = value is not None and (value >= limit if bound == "min" else value <= limit)
-                yield Gate(f"{name} {words} {limit:g}", number(value), interval(metric), held)
-
-
-def _relative(gate: Mapping[str, Any], decision: Mapping[str, Any]) -> Iterator[Gate]:
-    if "relative" not in gate:
-        return
-    name, allowed = _compared(gate), gate["relative"].get("max_drop", 0.0)
-    rule = f"{name} against the champion: a drop of at most {allowed:g}"
-    champion = decision.get("champion")
-    if champion is None:
-        yield Gate(f"{rule} (there is no champion)", "-", "", None)
-        return
-    difference = (champion.get("difference") or {}).get(name)
-    value = point(difference)
-    shown = "-" if value is None else f"{value:+.4f}"
-    yield Gate(rule, shown, interval(difference), value is not None and value >= -allowed)
-
-
-def _sanity(gate: Mapping[str, Any], decision: Mapping[str, Any]) -> Iterator[Gate]:
-    rules = gate.get("sanity", {})
-    if rules.get("beat_popularity"):
-        name = _compared(gate)
-        metric = decision.get("metrics", {}).get(name)
-        ours, popular = point(metric), point(_metric(decision.get("baselines", {}).get("popularity"), name))
-        held = ours is not None and popular is not None and ours > popular
-        yield Gate(f"{name} above popularity's {number(popular)}", number(ours), interval(metric), held)
-    if "min_users" in rules:
-        users = point(decision.get("users"))
-        held = users is not None and users >= rules["min_users"]
-        yield Gate(f"at least {rules['min_users']} users in the holdout", f"{users or 0:g}", "", held)
-
-
-def _compared(gate: Mapping[str, Any]) -> str:
-    """The metric candidates are compared by, as processing_code/gate.py chooses it."""
-    named = gate.get("relative", {}).get("metric")
-    return str(named or next(iter(gate.get("absolute", {})), "ndcg@10"))
-
-
-def _metric(block: Any, name: str) -> Any:
-    """The metric of a champion or baseline, which may keep its metrics one level down."""
-    if not isinstance(block, Mapping):
-        return None
-    inner = block.get("metrics", block)  # a champion has them one level down, a baseline has not
-    return inner.get(name) if isinstance(inner, Mapping) else None
 
 
 def point(metric: Any) -> float | None:
@@ -126,7 +56,7 @@ def description(candidate: Candidate, promotion: Promotion) -> str:
     blocks = (
         _decision(candidate, promotion),
         _gates(candidate),
-        _comparison(candidate),
+        _contest(candidate),
         _provenance(candidate),
         _rollout(candidate, promotion),
         _diff(promotion),
@@ -143,29 +73,48 @@ def _decision(candidate: Candidate, promotion: Promotion) -> str:
 
 
 def _gates(candidate: Candidate) -> str:
-    words = {True: "pass", False: "not met", None: "nothing to compare"}
-    users = candidate.decision.get("users", "-")
-    rows = [
-        f"| {row.rule} | {row.value} | {row.interval} | {users} | {words[row.held]} |"
-        for row in gates(candidate.decision)
-    ]
-    return "\n".join(["| gate | value | interval | n | verdict |", "|---|---|---|---|---|", *rows])
+    rows = [f"| {one['verdict']} | {_cell(one['finding'])} |" for one in candidate.decision.get("findings", [])]
+    return "\n".join(["| gate | what was found |", "|---|---|", *rows])
 
 
-def _comparison(candidate: Candidate) -> str:
+def _contest(candidate: Candidate) -> str:
+    """The metric that models are compared by: the candidate, the champion, the tuned baselines, the run's others."""
     decision = candidate.decision
-    champion, popularity = decision.get("champion"), decision.get("baselines", {}).get("popularity")
+    metric = decision.get("gate", {}).get("relative", {}).get("metric", "ndcg@10")
+    champion, proposed = decision.get("champion") or {}, decision.get("model", "")
+    rows = [_row(f"**{proposed}**, this candidate", decision, metric)]
+    rows += [_row("champion, scored again", champion, metric, champion.get("difference"))] if champion else []
+    for name, metrics in sorted(decision.get("baselines", {}).items()):
+        tuning = decision.get("tuning", {}).get(name, {})
+        rows.append(_row(f"{name}, baseline", {"metrics": metrics}, metric, tuning.get("difference")))
+    others = sorted(set(decision.get("models", {})) - {proposed})
+    rows += [_row(f"{name}, of the same run", decision["models"][name], metric) for name in others]
+    head = [f"On the same {decision.get('users', '-')} users of the holdout:", ""]
+    head += [f"| model | {metric} | interval | the candidate against it |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows, "", _details("All metrics", _metrics(decision))])
+
+
+def _row(name: str, block: Mapping[str, Any], metric: str, difference: Any = None) -> str:
+    measured = (block.get("metrics") or {}).get(metric)
+    against = (difference or {}).get(metric)
+    shown = f"{point(against):+.4f} {interval(against)}" if point(against) is not None else ""
+    return f"| {name} | {number(point(measured))} | {interval(measured)} | {shown} |"
+
+
+def _metrics(decision: Mapping[str, Any]) -> list[str]:
     rows = [
-        f"| {name} | {number(point(metric))} {interval(metric)} | {_cell(champion, name)} | {_cell(popularity, name)} |"
+        f"| {name} | {number(point(metric))} | {interval(metric)} |"
         for name, metric in sorted(decision.get("metrics", {}).items())
     ]
-    head = ["On the same holdout, the champion scored again:", ""]
-    return "\n".join([*head, "| metric | this candidate | champion | popularity |", "|---|---|---|---|", *rows])
+    return ["| metric | this candidate | interval |", "|---|---|---|", *rows]
 
 
-def _cell(block: Any, name: str) -> str:
-    metric = _metric(block, name)
-    return f"{number(point(metric))} {interval(metric)}".strip()
+def _details(summary: str, lines: list[str]) -> str:
+    return "\n".join([f"<details><summary>{summary}</summary>", "", *lines, "", "</details>"])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _provenance(candidate: Candidate) -> str:
@@ -181,7 +130,7 @@ def _provenance(candidate: Candidate) -> str:
         "evidence": ledger.path(candidate.model, release.id),
     }
     lines = [f"| {name} | `{value}` |" for name, value in rows.items()]
-    return "\n".join(["<details><summary>Provenance</summary>", "", "| | |", "|---|---|", *lines, "", "</details>"])
+    return _details("Provenance", ["| | |", "|---|---|", *lines])
 
 
 def _rollout(candidate: Candidate, promotion: Promotion) -> str:

@@ -1,4 +1,4 @@
-"""python -m pipelines run params/ncf.yml | --all [--dry-run] [--wait], validate, schema."""
+"""python -m pipelines run params/ncf.yml | --all [--dry-run] [--wait], validate, search, schema."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines import commands, runs
+from pipelines import commands, runs, search
 from pipelines import project as projects
 from pipelines.errors import ProjectError
 
@@ -27,8 +27,18 @@ def parser() -> argparse.ArgumentParser:
     program = programs.choices["run"]
     program.add_argument("--dry-run", action="store_true", help="print the definition; no credentials, no cloud")
     program.add_argument("--wait", action="store_true", help="follow the run to its end")
+    add_search(programs.add_parser("search", help="try hyperparameters on this machine", description=search.__doc__))
     programs.add_parser("schema", help="write the editors' JSON Schemas to params/schema/")
     return main_parser
+
+
+def add_search(program: argparse.ArgumentParser) -> None:
+    """The arguments of a local search."""
+    program.add_argument("params", type=Path, help="params/<model>.yml, with a search section")
+    program.add_argument("--train-dir", type=Path, required=True, help="the train folder that prepare.py wrote")
+    program.add_argument("--trials", type=int, help="instead of search.trials")
+    program.add_argument("--parallel", type=int, help="instead of search.parallel; with 1, equal seeds try the same")
+    program.add_argument("--write", action="store_true", help="put the best values into the params file")
 
 
 def dispatch(arguments: argparse.Namespace) -> None:
@@ -36,6 +46,11 @@ def dispatch(arguments: argparse.Namespace) -> None:
     root = projects.find_root(getattr(arguments, "params", None) or Path.cwd() / projects.FILE)
     if arguments.program == "schema":
         return commands.write_schemas(root)
+    if arguments.program == "search":
+        given = search.Given(
+            arguments.params, arguments.train_dir, arguments.trials, arguments.parallel, arguments.write
+        )
+        return search.run(root, given, commands.say)
     paths = runs.find(root) if arguments.all else [arguments.params]
     if arguments.program == "validate":
         return commands.validate(root, paths, os.environ)

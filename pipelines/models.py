@@ -39,6 +39,15 @@ def parse(model: type[Model], path: Path, document: Mapping[str, Any]) -> Model:
         raise ProjectError(f"{path}: {_sentence(model, first)}{rest}") from error
 
 
+def problem(model: type[Section], document: Mapping[str, Any]) -> str | None:
+    """`key: what is wrong; what would be right` of the first thing that is wrong in the document, or None."""
+    try:
+        model.model_validate(document)
+    except ValidationError as error:
+        return _sentence(model, error.errors()[0])
+    return None
+
+
 def _sentence(model: type[BaseModel], finding: ErrorDetails) -> str:
     location = [part for part in finding["loc"] if part != "[key]"]
     key = _key(location)

@@ -25,7 +25,7 @@ Measure = Annotated[
 PartitionKey = Annotated[
     str,
     text(
-        r"^raw(?:/[A-Za-z0-9_][A-Za-z0-9_=.-]*){2,8}\.parquet$",
+        r"^raw(?:/[A-Za-z0-9_][A-Za-z0-9_=.-]*){2,8}\.(?:parquet|csv|csv\.gz)$",
         "raw/<dataset>/week=YYYY-WW/part-0.parquet, without `..`",
     ),
 ]

@@ -1,8 +1,8 @@
-"""The NCF pipeline: Prepare -> Train -> Evaluate -> Gate -> Register, or GateFailed."""
+"""The NCF pipeline: Prepare -> Train, or Tune -> Evaluate -> Gate -> Register, or GateFailed."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines import gates, sdk
@@ -11,6 +11,7 @@ from pipelines.identity import canonical
 from pipelines.params import Params
 from pipelines.sources import Sources
 from pipelines.steps import Input, ProcessingJob, TrainingJob, folder, location, processing_step, training_step
+from pipelines.tuning import TuningJob, best_archive, tuning_step
 
 METRICS = {name: rf"\b{name}=([0-9.]+);" for name in ("HR", "NDCG", "Loss")}
 # parameters of one execution: none of them is part of the definition, so none of them is part of a run's identity
@@ -48,9 +49,8 @@ def define(params: Params, sources: Sources, cloud: Cloud) -> dict[str, Any]:
         parameters = execution_parameters(context)
         prepare_job = prepare(context)
         prepare_step = processing_step(cloud, context.session, prepare_job, prepare_outputs(context, prepare_job))
-        train_job = train(context, prepare_job, prepare_step)
-        train_step = training_step(cloud, context.session, train_job)
-        evaluate_job = evaluate(context, (prepare_job, prepare_step), (train_job, train_step), parameters)
+        train_step, model = models(context, train(context, prepare_job, prepare_step))
+        evaluate_job = evaluate(context, (prepare_job, prepare_step), model, parameters)
         decision, metrics = property_files()
         evaluate_step = processing_step(
             cloud, context.session, evaluate_job, evaluate_outputs(context, evaluate_job, parameters)
@@ -80,16 +80,18 @@ def execution_parameters(context: Context) -> dict[str, Any]:
 
 
 def prepare(context: Context) -> ProcessingJob:
-    """Interactions of the locked partitions, filtered and split by time."""
+    """Interactions of the locked partitions, filtered and split."""
     given, lock = context.params.prepare, context.sources.lock
     settings = {
         "--engine": given.engine,
-        "--columns": canonical(context.params.columns.model_dump()),
+        "--columns": canonical(context.params.columns.model_dump(exclude_none=True)),
         "--min-user-interactions": str(given.min_user_interactions),
         "--min-item-users": str(given.min_item_users),
         "--split": given.split,
         "--holdout-days": str(given.holdout_days),
+        "--folds": str(given.folds or 0),
         "--max-bad-ratio": str(given.max_bad_ratio),
+        "--max-user-share": str(given.max_user_share),
         "--lock-dir": folder("input", "lock"),
         "--data-dir": folder("input", "data"),
         "--train-dir": folder("output", "train"),
@@ -118,19 +120,12 @@ def prepare_outputs(context: Context, job: ProcessingJob) -> dict[str, str]:
 def train(context: Context, prepared: ProcessingJob, prepare_step: Any) -> TrainingJob:
     """The model archive, from the training part of what Prepare left."""
     params = context.params
-    given = params.hyperparameters.model_dump(exclude={"top_k", "test_num_ng"})
-    given |= {
-        "models": ",".join(params.train.models),
-        "seed": params.train.seed,
-        "top_k": params.hyperparameters.top_k or params.evaluate.top_k[0],
-        "test_num_ng": params.evaluate.test_num_ng,
-    }
     code = context.s3(f"code/training_code/{context.sources.training}/sourcedir.tar.gz")
     return TrainingJob(
         name="Train",
         image=context.cloud.images.training,
         instance_type=params.train.instance_type,
-        hyperparameters={name: str(value) for name, value in given.items()},
+        hyperparameters=hyperparameters(params),
         code=Input(code, context.sources.training),
         train=Input(output(prepare_step, "train"), f"{prepared.key}/train"),
         max_runtime_seconds=params.train.max_runtime_seconds,
@@ -140,6 +135,41 @@ def train(context: Context, prepared: ProcessingJob, prepare_step: Any) -> Train
     )
 
 
+def hyperparameters(params: Params) -> dict[str, str]:
+    """What train.py is told, as text."""
+    given = params.hyperparameters.model_dump(exclude={"top_k", "test_num_ng"})
+    given |= {
+        "models": ",".join(params.train.models),
+        "seed": params.train.seed,
+        "top_k": params.top_k,
+        "test_num_ng": params.evaluate.test_num_ng,
+    }
+    return {name: str(value) for name, value in given.items()}
+
+
+def models(context: Context, job: TrainingJob) -> tuple[Any, Input]:
+    """The step that trains, and the archive it leaves: of one training job, or of the best one of a search."""
+    params, cloud, session = context.params, context.cloud, context.session
+    if not params.search:
+        step = training_step(cloud, session, job)
+        return step, Input(step.properties.ModelArtifacts.S3ModelArtifacts, job.key)
+    judged = {params.objective: objective(params.search.model, params.objective)}
+    search = TuningJob(
+        training=replace(job, metrics={**job.metrics, **judged}),
+        search=params.search,
+        dimensions=params.dimensions,
+        objective=params.objective,
+        seed=params.train.seed,
+    )
+    step = tuning_step(cloud, session, search)
+    return step, Input(best_archive(cloud, step, search), search.key)
+
+
+def objective(model: str, metric: str) -> str:
+    """The regular expression that finds a model's own validation metric in the log of its training."""
+    return rf"\b{model} validation: .*\b{metric}=([0-9.]+);"
+
+
 def metrics(models: Sequence[str]) -> dict[str, str]:
     """What SageMaker reads from the log: each metric of all models together, and of each model if there are more."""
     each = {f"{model}:{name}": rf"\b{model} epoch .*{found}" for model in models for name, found in METRICS.items()}
@@ -147,7 +177,7 @@ def metrics(models: Sequence[str]) -> dict[str, str]:
 
 
 def evaluate(
-    context: Context, prepared: tuple[ProcessingJob, Any], trained: tuple[TrainingJob, Any], parameters: dict[str, Any]
+    context: Context, prepared: tuple[ProcessingJob, Any], model: Input, parameters: dict[str, Any]
 ) -> ProcessingJob:
     """Metrics on the holdout, and the gate's decision. Its archive arrives unextracted."""
     given = context.params.evaluate
@@ -163,7 +193,6 @@ def evaluate(
         "--models-dir": folder("output", "models"),
     }
     prepare_job, prepare_step = prepared
-    train_job, train_step = trained
     return ProcessingJob(
         name="Evaluate",
         program="evaluate.py",
@@ -172,7 +201,7 @@ def evaluate(
         arguments=(*flat(settings), "--gate", *gates.rules(context.params.gate)),
         inputs={
             "code": context.program,
-            "model": Input(train_step.properties.ModelArtifacts.S3ModelArtifacts, train_job.key),
+            "model": model,
             "train": Input(output(prepare_step, "train"), f"{prepare_job.key}/train"),
             "holdout": Input(output(prepare_step, "holdout"), f"{prepare_job.key}/holdout"),
             "champion": Input(parameters["champion_uri"], "an execution parameter"),

@@ -13,6 +13,7 @@ from pipelines import project as projects
 from pipelines.errors import ProjectError, nearest
 from pipelines.models import Section, parse
 from pipelines.names import Column, Digest, Group, Instance, LockPath, Measure, Metric, PartitionKey, Slice, Word
+from pipelines.space import Dimension, Search, dimensions, refuse_unless_trained
 
 PIPELINES = {"ncf": "pipelines.ncf"}  # name in `pipeline:` -> module with define(); a new pipeline is one line here
 MODEL_NAME = re.compile(r"^[a-z](?:-?[a-z0-9]){0,31}$")
@@ -44,6 +45,8 @@ class Columns(Section):
     user: Column
     item: Column
     time: Column
+    segment: Column | None = None  # of the user
+    category: Column | None = None  # of the item
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -53,14 +56,17 @@ class Columns(Section):
 
 
 class Prepare(Section):
-    """The preprocessing job. One machine: DuckDB does not spread over several."""
+    """The preprocessing job, on one machine. Spark over several is EMR's or Glue's (infra/airflow/)."""
 
-    engine: Literal["duckdb"] = "duckdb"
+    # spark here is Spark on that one machine, and the processing image must have it
+    engine: Literal["duckdb", "spark"] = "duckdb"
     min_user_interactions: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     min_item_users: Annotated[int, Field(ge=1, le=1_000_000)] = 50
-    split: Literal["temporal"] = "temporal"
-    holdout_days: Annotated[int, Field(ge=1, le=365)] = 7
+    split: Literal["temporal", "leave_one_out"] = "temporal"
+    holdout_days: Annotated[int, Field(ge=1, le=365)] = 7  # of the temporal split
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None  # deals the training pairs
     max_bad_ratio: Fraction = 0.01
+    max_user_share: Annotated[float, Field(gt=0, le=1)] = 0.5  # a user with more of all rows is quarantined
     instance_type: Instance = "ml.m5.xlarge"
     instance_count: Literal[1] = 1
 
@@ -172,7 +178,8 @@ class Gate(Section):
 
     absolute: Annotated[dict[Measure, Bounds], Field(min_length=1)] = {}  # noqa: RUF012 - pydantic copies it
     relative: Relative = Relative()
-    baselines: dict[Baseline, Drop] = {}  # noqa: RUF012
+    # als: it is measured whatever the size of the catalogue
+    baselines: dict[Baseline, Drop] = {"als": Drop(max_drop=0.02)}  # noqa: RUF012
     slices: dict[Slice, Annotated[dict[Metric, Bounds], Field(min_length=1)]] = {}  # noqa: RUF012
     sanity: Sanity = Sanity()
 
@@ -211,6 +218,7 @@ class Params(Section):
     prepare: Prepare = Prepare()
     train: Train = Train()
     hyperparameters: Hyperparameters = Hyperparameters()
+    search: Search | None = None
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     registry: Registry = Registry()
@@ -245,7 +253,25 @@ class Params(Section):
             _, at, depth = metric.partition("@")
             if at and int(depth) not in evaluate.top_k:
                 raise ValueError(f"{key}: {metric} is not measured; add {depth} to evaluate.top_k")
+        if self.search:
+            refuse_unless_trained(self.search, self.train.models, self.objective, self.top_k)
+            dimensions(self.search.space, Hyperparameters)
         return self
+
+    @property
+    def top_k(self) -> int:
+        """The depth of the metrics that training measures."""
+        return self.hyperparameters.top_k or self.evaluate.top_k[0]
+
+    @property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """The search space; empty without a search."""
+        return dimensions(self.search.space, Hyperparameters) if self.search else ()
+
+    @property
+    def objective(self) -> str:
+        """The validation metric that models of this file are chosen by."""
+        return (self.search and self.search.objective) or f"ndcg@{self.top_k}"
 
 
 class Partition(Section):

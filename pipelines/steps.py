@@ -156,14 +156,21 @@ def _processing_output(name: str, uri: Any) -> Any:
 
 def training_step(cloud: Cloud, session: Any, job: TrainingJob) -> Any:
     """A TrainingStep. The archive arrives below <location>/model, as <job name>/output/model.tar.gz."""
-    from sagemaker.core.training.configs import (
-        CheckpointConfig,
-        Compute,
-        InputData,
-        OutputDataConfig,
-        StoppingCondition,
-    )
+    from sagemaker.core.training.configs import CheckpointConfig
     from sagemaker.mlops.workflow.steps import TrainingStep
+
+    place = location(cloud, job)
+    trainer = model_trainer(cloud, session, job, f"{place}/model").with_metric_definitions(_metrics(job.metrics))
+    if job.spot:  # below the job's own key, so that only a job of equal code, data and settings finds them
+        trainer = trainer.with_checkpoint_config(CheckpointConfig(s3_uri=f"{place}/checkpoints"))
+    with sdk.without_telemetry(session):
+        arguments = trainer.train(input_data_config=train_channel(job))
+    return TrainingStep(job.name, step_args=arguments, cache_config=cache(), retry_policies=retries())
+
+
+def model_trainer(cloud: Cloud, session: Any, job: TrainingJob, output: str) -> Any:
+    """The SDK's ModelTrainer for a job that writes below `output`; its metrics are not yet defined."""
+    from sagemaker.core.training.configs import Compute, OutputDataConfig, StoppingCondition
     from sagemaker.train.model_trainer import ModelTrainer
 
     # classic script mode: the SDK's own SourceCode uploads under a timestamp, and no compile equals another
@@ -171,7 +178,7 @@ def training_step(cloud: Cloud, session: Any, job: TrainingJob) -> Any:
     limits = {"max_runtime_in_seconds": job.max_runtime_seconds}
     if job.spot:
         limits["max_wait_time_in_seconds"] = 2 * job.max_runtime_seconds
-    trainer = ModelTrainer(
+    return ModelTrainer(
         sagemaker_session=session,
         role=cloud.role_arn,
         training_image=job.image,
@@ -183,14 +190,16 @@ def training_step(cloud: Cloud, session: Any, job: TrainingJob) -> Any:
             enable_managed_spot_training=job.spot,
         ),
         stopping_condition=StoppingCondition(**limits),
-        output_data_config=OutputDataConfig(s3_output_path=f"{location(cloud, job)}/model"),
+        output_data_config=OutputDataConfig(s3_output_path=output),
         hyperparameters={**job.hyperparameters, **script},
-    ).with_metric_definitions(_metrics(job.metrics))
-    if job.spot:  # below the job's own key, so that only a job of equal code, data and settings finds them
-        trainer = trainer.with_checkpoint_config(CheckpointConfig(s3_uri=f"{location(cloud, job)}/checkpoints"))
-    with sdk.without_telemetry(session):
-        arguments = trainer.train(input_data_config=[InputData(channel_name="train", data_source=job.train.uri)])
-    return TrainingStep(job.name, step_args=arguments, cache_config=cache(), retry_policies=retries())
+    )
+
+
+def train_channel(job: TrainingJob) -> list[Any]:
+    """The job's one channel."""
+    from sagemaker.core.training.configs import InputData
+
+    return [InputData(channel_name="train", data_source=job.train.uri)]
 
 
 def _metrics(expressions: Mapping[str, str]) -> list[Any]:

@@ -13,9 +13,14 @@ from pipelines.errors import ProjectError, nearest
 CALLS = {
     "Processing": ("CreateProcessingJob", "ProcessingJobName"),
     "Training": ("CreateTrainingJob", "TrainingJobName"),
+    "Tuning": ("CreateHyperParameterTuningJob", "HyperParameterTuningJobName"),
 }
-# what a step of each type lets others read, and the describe call whose output has it
-DESCRIBED = {"Processing": "DescribeProcessingJob", "Training": "DescribeTrainingJob"}
+# what a step of each type lets others read: the output of these calls
+DESCRIBED = {
+    "Processing": ("DescribeProcessingJob",),
+    "Training": ("DescribeTrainingJob",),
+    "Tuning": ("DescribeHyperParameterTuningJob", "ListTrainingJobsForHyperParameterTuningJob"),
+}
 EXECUTION = {
     "PipelineArn",
     "PipelineName",
@@ -108,17 +113,23 @@ def broken_property(step: Mapping[str, Any], path: str) -> str | None:
 
 
 def unknown_member(step: Mapping[str, Any], path: str) -> str | None:
-    """A sentence when the describe call's answer has no such member."""
+    """A sentence when the answers of the step's calls have no such member."""
     if step["Type"] not in DESCRIBED:
         return f"a {step['Type']} step has no property {path}"
-    shape = service().operation_model(DESCRIBED[step["Type"]]).output_shape
+    shapes = [service().operation_model(name).output_shape for name in DESCRIBED[step["Type"]]]
+    unknown = [lost_at(shape, path) for shape in shapes]
+    return None if None in unknown else f"{step['Name']} has no property {path}; {unknown[0]} is unknown"
+
+
+def lost_at(shape: Any, path: str) -> str | None:
+    """The part of a path that the shape does not have, or None."""
     for part in re.sub(r"\[[^]]*\]", "[]", path).replace("[]", ".[]").split("."):
         if part == "[]":
             shape = shape.member
         elif part in getattr(shape, "members", {}):
             shape = shape.members[part]
         else:
-            return f"{step['Name']} has no property {path}; {part} is unknown"
+            return part
     return None
 
 

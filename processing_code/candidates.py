@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_archive import ModelArchive, parse_archive, read_members, refuse_unless
+from model_archive import ModelArchive, parse_archive, read_bytes, read_members, refuse_unless
 from problems import ProcessingError
 
 MEMBER = re.compile(r"([a-z][a-z0-9_-]{0,31})\.tar\.gz")
@@ -30,7 +30,7 @@ class Candidates:
 def read_candidates(path: Path) -> Candidates:
     """Read a training job's model.tar.gz. Raises ProcessingError that says what is wrong with it."""
     try:
-        members = read_members(path.read_bytes())
+        members = read_members(read_bytes(path))
         failures = read_failures(members.pop(FAILURES, b"{}"))
         contents = {model_name(member): content for member, content in sorted(members.items())}
         refuse_unless(bool(contents), f"holds no <model>.tar.gz; training failed for {sorted(failures) or 'all'}")

@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from interactions import Interactions
 from model_archive import Integers
 from problems import ProcessingError
 from ranking import Holdout, group
@@ -25,6 +27,11 @@ class Train:
     segment: list[str] | None  # of each user
     category: list[str] | None  # of each item
 
+    @cached_property
+    def matrix(self) -> Interactions:
+        """The pairs as a matrix."""
+        return Interactions.of(self.user, self.item, len(self.users), len(self.items))
+
 
 @dataclass(frozen=True)
 class Data:
@@ -39,7 +46,7 @@ class Data:
 def load(train: Path, holdout: Path) -> Data:
     """Read both channels. Raises ProcessingError when they are not what prepare.py writes."""
     try:
-        seen, held = read_train(train), pq.read_table(holdout / "interactions.parquet")
+        seen, held = read_train(train), read(holdout / "interactions.parquet")
         manifest = json.loads((holdout / "manifest.json").read_text(encoding="utf-8"))["holdout"]
         user, item = integers(held, "user"), integers(held, "item")
         split, after = str(manifest.get("split", "temporal")), str(manifest["after"])
@@ -48,14 +55,14 @@ def load(train: Path, holdout: Path) -> Data:
     if not len(user):
         raise ProcessingError(f"{holdout}: holds no interaction; prepare.py refuses an empty holdout")
     asked = np.unique(user)
-    groups = group(user, item, asked), group(seen.user, seen.item, asked)
-    return Data(seen, Holdout(asked, *groups, len(seen.items)), split, after)
+    taken, before = group(user, item, asked), group(seen.user, seen.item, asked)
+    return Data(seen, Holdout(asked, taken, before, len(seen.items)), split, after)
 
 
 def read_train(folder: Path) -> Train:
     """The training channel."""
-    users, items = (pq.read_table(folder / f"{name}.parquet") for name in ("users", "items"))
-    seen = pq.read_table(folder / "interactions.parquet")
+    users, items = (read(folder / f"{name}.parquet") for name in ("users", "items"))
+    seen = read(folder / "interactions.parquet")
     return Train(
         texts(users, "id"),
         texts(items, "id"),
@@ -65,6 +72,12 @@ def read_train(folder: Path) -> Train:
         optional(users, "segment"),
         optional(items, "category"),
     )
+
+
+def read(path: Path) -> pa.Table:
+    """A Parquet file. read_table would load pyarrow's dataset engine first, which takes longer than the reading."""
+    with pq.ParquetFile(path) as file:
+        return file.read()
 
 
 def integers(table: pa.Table, name: str) -> Integers:

@@ -46,10 +46,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Decision:
-    """The verdict and the reasons that led to it."""
+    """The verdict, the reasons that led to it, and what was found of every rule."""
 
     verdict: Verdict
     reasons: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
     @property
     def register(self) -> bool:
@@ -67,7 +68,7 @@ def decide(rules: Rules, evidence: Evidence) -> Decision:
     for verdict in ("fail", "inconclusive", "pass"):
         reasons = tuple(reason for found, reason in findings if found == verdict)
         if reasons:
-            return Decision(verdict, reasons)
+            return Decision(verdict, reasons, tuple(findings))
     raise AssertionError("every finding has one of three verdicts")
 
 

@@ -1,5 +1,6 @@
 """The data lock: which files are the data set, and whether those that arrived are exactly they."""
 
+import csv
 import difflib
 import hashlib
 import json
@@ -10,11 +11,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from problems import ProcessingError
+from rows import format_of, names_of
 
 
 @dataclass(frozen=True)
 class Partition:
-    """One Parquet file of the data set, as the lock names it."""
+    """One file of the data set, as the lock names it."""
 
     key: str
     sha256: str
@@ -81,18 +83,19 @@ def verify_one(one: Partition, data: Path, columns: list[str]) -> set[str]:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != one.sha256:
         raise ProcessingError(f"{one.key}: sha256 is {digest}; the data lock says {one.sha256}")
+    kind = format_of(one.key)
     try:
-        parquet = pq.ParquetFile(path)
-    except pa.ArrowException as error:
-        raise ProcessingError(f"{one.key}: not a Parquet file ({error})") from error
-    names = set(parquet.schema_arrow.names)
-    rows = parquet.metadata.num_rows
+        names = names_of(str(path))
+        rows = pq.read_metadata(path).num_rows if kind == "parquet" else one.rows  # those of CSV are counted when read
+    except (pa.ArrowException, OSError, csv.Error) as error:
+        raise ProcessingError(f"{one.key}: not a {kind} file ({error})") from error
     if rows != one.rows:
         raise ProcessingError(f"{one.key}: has {rows} rows; the data lock says {one.rows}")
     for column in columns:
-        if column not in names:
-            raise ProcessingError(f"{one.key}: has no column {column!r}; it has {sorted(names)} (params: columns)")
-    return names
+        if names.count(column) != 1:
+            has = "two columns named" if column in names else "no column"
+            raise ProcessingError(f"{one.key}: has {has} {column!r}; it has {sorted(names)} (params: columns)")
+    return set(names)
 
 
 def nearest(key: str, data: Path) -> str:

@@ -10,63 +10,82 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-from engines import ENGINES, Work
+from engines import ENGINES, Work, run
+from outputs import Places, Prepared, finish
 from partitions import Lock, read_lock, verify
 from problems import ProcessingError, exit_code
-from tables import digest, instant, write_json, write_table
+from splits import SPLITS
 
 DAY = 86_400_000_000  # microseconds
-SCHEMA_VERSION = 1
+REQUIRED, OPTIONAL = {"user", "item", "time"}, {"segment", "category"}
+MAX_FOLDS = 100
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("lock", "data", "train", "holdout", "report"):
-        arguments.add_argument(f"--{name}-dir", type=Path, required=True)
-    arguments.add_argument("--columns", type=json.loads, required=True, help="JSON: which column is user, item, time")
-    arguments.add_argument("--engine", choices=sorted(ENGINES), default="duckdb")
-    arguments.add_argument("--split", choices=["temporal"], default="temporal")
+def parser(description: str | None = __doc__) -> argparse.ArgumentParser:
+    """What is asked for, without where anything lies."""
+    arguments = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    shown = "JSON: which column is user, item, time and, if there are such, segment (of users) and category (of items)"
+    arguments.add_argument("--columns", type=json.loads, required=True, help=shown)
+    arguments.add_argument("--split", choices=sorted(SPLITS), default="temporal")
+    arguments.add_argument("--folds", type=int, default=0, help="deal the training pairs into so many folds")
     arguments.add_argument("--min-user-interactions", type=int, default=1)
     arguments.add_argument("--min-item-users", type=int, default=1)
-    arguments.add_argument("--holdout-days", type=int, default=7)
+    arguments.add_argument("--holdout-days", type=int, default=7, help="of the temporal split")
     arguments.add_argument("--max-bad-ratio", type=float, default=0.01)
+    arguments.add_argument(
+        "--max-user-share", type=float, default=0.5, help="a user with more of all rows is quarantined"
+    )
     arguments.add_argument("--as-of", help="later times are in the future (ISO 8601, UTC; default: now)")
     return arguments
 
 
 def prepare(argv: Sequence[str] | None = None) -> None:
     """The whole program. Raises ProcessingError for what is wrong with the data or the arguments."""
-    arguments = parser().parse_args(argv)
-    columns = checked_columns(arguments.columns)
-    lock = read_lock(arguments.lock_dir)
-    for warning in verify(lock, arguments.data_dir, list(columns.values())):
+    words = parser()
+    for name in ("lock", "data", "train", "holdout", "report"):
+        words.add_argument(f"--{name}-dir", type=Path, required=True)
+    words.add_argument("--engine", choices=sorted(ENGINES), default="duckdb")
+    given = words.parse_args(argv)
+    lock = read_lock(given.lock_dir)
+    task = work(given, lock, str(given.data_dir))
+    for warning in verify(lock, given.data_dir, list(task.columns.values())):
         print(f"warning: {warning}", file=sys.stderr)
-    settings = {
-        "min_user_interactions": arguments.min_user_interactions,
-        "min_item_users": arguments.min_item_users,
-        "holdout_micros": arguments.holdout_days * DAY,
-        "as_of": micros(arguments.as_of),
+    places = Places(given.train_dir, given.holdout_dir, given.report_dir)
+    finish(Prepared(lock, settings(given), run(given.engine, task)), places)
+
+
+def work(given: argparse.Namespace, lock: Lock, data: str) -> Work:
+    """What the engine is to do with the partitions below `data`, a folder or a URI. Raises ProcessingError."""
+    if given.folds and not 2 <= given.folds <= MAX_FOLDS:
+        raise ProcessingError(f"--folds: is {given.folds}; right is 2 to {MAX_FOLDS}, or 0 for none")
+    numbers = {
+        "min_user_interactions": given.min_user_interactions,
+        "min_item_users": given.min_item_users,
+        "holdout_micros": given.holdout_days * DAY,
+        "as_of": micros(given.as_of),
+        "max_user_share": given.max_user_share,
     }
-    files = tuple(arguments.data_dir / one.key for one in lock.partitions)
-    tables = ENGINES[arguments.engine](Work(files, columns, settings))
-    counts = count(lock, tables)
-    report_bad_rows(arguments.report_dir, tables, counts, arguments.max_bad_ratio)
-    check(tables, counts)
-    write(arguments, lock, tables, counts)
-    print("prepared: " + ", ".join(f"{name}={value}" for name, value in counts.items()))
+    files = tuple(f"{data.rstrip('/')}/{one.key}" for one in lock.partitions)
+    return Work(files, checked_columns(given.columns), numbers, given.split)
+
+
+def settings(given: argparse.Namespace) -> dict[str, Any]:
+    """What the outputs depend on, as the report shows it: neither places nor engine, since those change nothing."""
+    names = ("split", "folds", "columns", "min_user_interactions", "min_item_users", "holdout_days", "max_bad_ratio",
+             "max_user_share")  # fmt: skip
+    return {name: getattr(given, name) for name in names}
 
 
 def checked_columns(columns: Any) -> dict[str, str]:
     """The column mapping, or a ProcessingError that shows a right one."""
-    if not isinstance(columns, dict) or set(columns) != {"user", "item", "time"}:
-        raise ProcessingError(f'--columns: is {columns!r}; right is {{"user": "...", "item": "...", "time": "..."}}')
+    if not isinstance(columns, dict) or not REQUIRED <= set(columns) <= REQUIRED | OPTIONAL:
+        right = '{"user": "...", "item": "...", "time": "..."}, and perhaps "segment" and "category"'
+        raise ProcessingError(f"--columns: is {columns!r}; right is {right}")
     return {name: str(column) for name, column in columns.items()}
 
 
@@ -78,89 +97,6 @@ def micros(moment: str | None) -> int:
         return int(np.datetime64(moment.removesuffix("Z"), "us").astype(np.int64))
     except ValueError as error:
         raise ProcessingError(f"--as-of: {moment!r} is not a time; right is like 2026-11-20T00:00:00Z") from error
-
-
-def count(lock: Lock, tables: Mapping[str, pa.Table]) -> dict[str, int]:
-    """How many of what. Merged copies of a row are counted, and are not bad rows: sending twice is not an error."""
-    return {
-        "rows": sum(one.rows for one in lock.partitions),
-        "bad_rows": sum(tables["reasons"]["n"].to_pylist()),
-        "duplicates": tables["duplicates"]["n"][0].as_py(),
-        "users": tables["users"].num_rows,
-        "items": tables["items"].num_rows,
-        "train": tables["train"].num_rows,
-        "holdout": tables["holdout"].num_rows,
-        "holdout_users": len(np.unique(tables["holdout"]["user"].to_numpy())),
-    }
-
-
-def report_bad_rows(report: Path, tables: Mapping[str, pa.Table], counts: Mapping[str, int], allowed: float) -> None:
-    """Write the quarantine first, so that a run that fails because of it can still be looked into."""
-    write_table(report / "quarantine.parquet", tables["quarantine"])
-    if counts["bad_rows"] > allowed * counts["rows"]:
-        shares = reasons(tables)
-        raise ProcessingError(
-            f"bad rows: {counts['bad_rows']} of {counts['rows']} rows are bad {shares}; max_bad_ratio allows "
-            f"{allowed:g} (mend the data, or raise prepare.max_bad_ratio; the rows are in report/quarantine.parquet)"
-        )
-
-
-def check(tables: Mapping[str, pa.Table], counts: Mapping[str, int]) -> None:
-    """Refuse an empty result; prove that train and holdout are disjoint and ordered in time."""
-    if not counts["train"]:
-        raise ProcessingError(
-            f"no training interaction is left of {counts['rows']} rows; lower min_user_interactions or "
-            "min_item_users, or add partitions older than holdout_days"
-        )
-    if not counts["holdout"]:
-        raise ProcessingError("the holdout is empty: no known user took a known item for the first time in it; "
-                              "raise holdout_days or lower min_item_users")  # fmt: skip
-    train, holdout = tables["train"], tables["holdout"]
-    if np.intersect1d(packed(train, counts["items"]), packed(holdout, counts["items"])).size:
-        raise ProcessingError("leak: a pair is in both train and holdout (a fault of interactions.sql)")
-    cutoff = tables["bounds"]["cutoff"][0].as_py()
-    if train["time"].to_numpy().max() > cutoff or holdout["time"].to_numpy().min() <= cutoff:
-        raise ProcessingError("leak: train reaches into the holdout's time (a fault of interactions.sql)")
-
-
-def packed(table: pa.Table, items: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Each (user, item) pair as one number."""
-    return np.asarray(table["user"].to_numpy().astype(np.int64) * items + table["item"].to_numpy())
-
-
-def reasons(tables: Mapping[str, pa.Table]) -> dict[str, int]:
-    """Bad rows by reason."""
-    return {row["reason"]: row["n"] for row in tables["reasons"].to_pylist()}
-
-
-def write(arguments: argparse.Namespace, lock: Lock, tables: Mapping[str, pa.Table], counts: dict[str, int]) -> None:
-    """Write train/, holdout/ and report/: each with a manifest, the last one with everything's digests."""
-    train, holdout, report = arguments.train_dir, arguments.holdout_dir, arguments.report_dir
-    for name in ("users", "items"):
-        write_table(train / f"{name}.parquet", tables[name])
-    write_table(train / "interactions.parquet", tables["train"])
-    write_table(holdout / "interactions.parquet", tables["holdout"])
-    times = tables["train"]["time"].to_numpy()
-    bounds = {name: tables["bounds"][name][0].as_py() for name in ("oldest", "newest", "cutoff")}
-    shared = {"schema_version": SCHEMA_VERSION, "dataset": lock.dataset}
-    data = {"from": instant(int(times.min())), "through": instant(int(times.max()))}
-    held = {"after": instant(bounds["cutoff"]), "through": instant(bounds["newest"])}
-    write_json(train / "manifest.json", {**shared, "data": data})
-    write_json(holdout / "manifest.json", {**shared, "holdout": held})
-    settings = {name: getattr(arguments, name) for name in (
-        "engine", "split", "columns", "min_user_interactions", "min_item_users", "holdout_days", "max_bad_ratio"
-    )}  # fmt: skip
-    files = sorted([*train.glob("*.parquet"), *holdout.glob("*.parquet"), report / "quarantine.parquet"])
-    written = {f"{role_of(path, arguments)}/{path.name}": digest(path) for path in files}
-    manifest = {**shared, "counts": counts, "quarantine": reasons(tables), "data": data, "holdout": held}
-    sources = [{"key": one.key, "sha256": one.sha256, "rows": one.rows} for one in lock.partitions]
-    write_json(report / "manifest.json", {**manifest, "settings": settings, "partitions": sources, "files": written})
-
-
-def role_of(path: Path, arguments: argparse.Namespace) -> str:
-    """Which output a file belongs to; the folders' own names are the caller's and must not show in the manifest."""
-    roles = {arguments.train_dir: "train", arguments.holdout_dir: "holdout", arguments.report_dir: "report"}
-    return roles[path.parent]
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ sanity.beat_popularity=true sanity.min_users=200
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ SHAPE: Mapping[str, Any] = {
     "slices": {"*": {"*": BOUNDS}},
     "sanity": {"beat_popularity": "truth", "min_users": "number"},
 }
+COMPARABLE = re.compile(r"(?:hr|recall|ndcg|mrr)@[1-9][0-9]{0,3}")  # of each user, and more of it is better
 DEFAULT_METRIC, DEFAULT_LEVEL = "ndcg@10", 0.95
 
 
@@ -62,6 +64,10 @@ def check_rules(rules: Rules) -> None:
     level = level_of(rules)
     if not 0 < level < 1:
         raise ProcessingError(f"gate.relative.interval: is {level!r}; right is between 0 and 1")
+    if not COMPARABLE.fullmatch(metric_of(rules)):
+        raise ProcessingError(
+            f"gate.relative.metric: is {metric_of(rules)!r}; right is hr@k, recall@k, ndcg@k or mrr@k"
+        )
 
 
 def check(where: str, found: Any, shape: Mapping[str, Any]) -> None:
@@ -89,9 +95,10 @@ def kind_of(value: Any) -> str:
 
 
 def metric_of(rules: Rules) -> str:
-    """The metric that models are compared by."""
+    """The metric that models are compared by: the one named, else the first that is asked about and can be."""
     named = rules.get("relative", {}).get("metric")
-    return str(named or next(iter(rules.get("absolute", {})), DEFAULT_METRIC))
+    asked = (name for name in rules.get("absolute", {}) if COMPARABLE.fullmatch(name))
+    return str(named or next(asked, DEFAULT_METRIC))
 
 
 def level_of(rules: Rules) -> float:

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write Parquet: one writer for all engines, one thread, so equal rows are equal bytes."""
+    """Write Parquet: one writer for all engines, one thread and one chunk, so equal rows are equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, compression="zstd", row_group_size=1_000_000)
+    pq.write_table(table.combine_chunks(), path, compression="zstd", row_group_size=1_000_000)
 
 
 def write_json(path: Path, content: Any) -> None:

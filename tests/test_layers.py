@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MAY_IMPORT = {
+    "benchmarks": {"benchmarks"},
     "demo": {"demo", "gitops", "pipelines"},
     "gitops": {"gitops", "pipelines"},
     "pipelines": {"pipelines"},
@@ -62,3 +63,11 @@ def test_nothing_loads_pickles_or_unsafe_yaml():
 def test_the_standard_library_is_all_the_hooks_import():
     for path in (ROOT / "hooks").glob("*_gen_project.py"):
         assert imported(path) <= set(sys.stdlib_module_names)
+
+
+def test_no_module_of_one_container_has_the_name_of_another_ones():
+    """Each folder ships alone with flat imports; the tests import both in one process."""
+    training, processing = (
+        {path.stem for path in (ROOT / folder).glob("*.py")} for folder in ("training_code", "processing_code")
+    )
+    assert not training & processing

@@ -11,7 +11,7 @@ Under SageMaker the same script gets its folders from SM_CHANNEL_TRAIN and SM_MO
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -122,23 +122,27 @@ def train_one(name: str, job: Job) -> None:
         report = (lambda epoch: print_epoch(name, epoch)) if first else (lambda epoch: None)
         fitted = fit(name, job.data, job.settings, report, run)
         if first:
-            archive.write(path, job.data, fitted.model, facts(name, fitted, job.settings))
+            known = facts(name, fitted, job.settings)
+            archive.write(path, job.data, fitted.model, known)
+            print_validation(name, known["validation"])
             job.checkpoints.finish(name, path.read_bytes())
 
 
 def facts(name: str, fitted: Fitted, settings: Settings) -> dict[str, Any]:
     """What a manifest says of how its model came to be."""
     quality, depth = fitted.quality, settings.top_k
-    return {
-        "model": name,
-        "hyperparameters": asdict(settings),
-        "validation": {
-            f"hr@{depth}": quality.hr,
-            f"ndcg@{depth}": quality.ndcg,
-            f"sampled_hr@{depth}": quality.sampled_hr,
-            f"sampled_ndcg@{depth}": quality.sampled_ndcg,
-        },
+    validation = {
+        f"hr@{depth}": quality.hr,
+        f"ndcg@{depth}": quality.ndcg,
+        f"sampled_hr@{depth}": quality.sampled_hr,
+        f"sampled_ndcg@{depth}": quality.sampled_ndcg,
     }
+    return {"model": name, "hyperparameters": asdict(settings), "validation": validation}
+
+
+def print_validation(name: str, validation: Mapping[str, float]) -> None:
+    """Of the epoch that was kept, which a search is judged by: the last one need not be it."""
+    print(f"{name} validation:", *(f"{metric}={value:.6f};" for metric, value in validation.items()), flush=True)
 
 
 def print_epoch(name: str, epoch: Epoch) -> None:

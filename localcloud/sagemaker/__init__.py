@@ -13,11 +13,13 @@ from . import (
     runtime,
     tags,
     training,
+    tuning,
 )
 
 _MODULES = (
     training,
     processing,
+    tuning,
     pipelines,
     executions,
     registry_groups,

@@ -20,13 +20,14 @@ class JobError(Exception):
 
 @dataclass(frozen=True)
 class Kind:
-    """What differs between training and processing jobs outside of running them."""
+    """What differs between training, processing and tuning jobs outside of running them."""
 
     word: str  # as in TrainingJobName
+    title: str  # as in the name of its event
     table: str
     resource: str  # as in an ARN
-    absent: str  # the sentence for a job that does not exist
-    describe: str
+    absent: tuple[str, str]  # error code and sentence for a job that does not exist
+    taken: str  # the sentence for a name that is taken
 
     @property
     def name(self) -> str:
@@ -41,13 +42,30 @@ class Kind:
         return f"{self.word}JobStatus"
 
 
-TRAINING = Kind("Training", "training_jobs", "training-job", "Requested resource not found.", "DescribeTrainingJob")
+_TAKEN = "Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})"
+TRAINING = Kind(
+    "Training",
+    "Training",
+    "training_jobs",
+    "training-job",
+    ("ValidationException", "Requested resource not found."),
+    _TAKEN,
+)
 PROCESSING = Kind(
+    "Processing",
     "Processing",
     "processing_jobs",
     "processing-job",
-    "Could not find requested job with name: {name}",
-    "DescribeProcessingJob",
+    ("ValidationException", "Could not find requested job with name: {name}"),
+    _TAKEN,
+)
+TUNING = Kind(
+    "HyperParameterTuning",
+    "HyperParameter Tuning",
+    "tuning_jobs",
+    "hyper-parameter-tuning-job",
+    ("ResourceNotFound", "Amazon SageMaker can't find a tuning job called {name}. Type another name."),
+    "A hyperparameter tuning job with the name, {name}, already exists. Choose a different name.",
 )
 
 
@@ -77,7 +95,8 @@ def find(cloud: "Cloud", kind: Kind, name: str) -> Job:
     """The job of that name, or SageMaker's own sentence that there is none."""
     job = table(cloud, kind.table).get(name)
     if not isinstance(job, Job):
-        raise invalid(kind.absent.format(name=name))
+        code, sentence = kind.absent
+        raise CloudError(code, sentence.format(name=name))
     return job
 
 
@@ -86,11 +105,7 @@ def add(cloud: "Cloud", job: Job) -> None:
     with lock(cloud):
         rows = table(cloud, job.kind.table)
         if job.name in rows:
-            raise CloudError(
-                "ResourceInUse",
-                "Job name must be unique within an AWS account and region, and a job with this name already exists "
-                f"({job.arn})",
-            )
+            raise CloudError("ResourceInUse", job.kind.taken.format(name=job.name, arn=job.arn))
         rows[job.name] = job
 
 
@@ -107,7 +122,7 @@ def request_stop(cloud: "Cloud", kind: Kind, name: str) -> None:
     job = find(cloud, kind, name)
     with lock(cloud):
         if job.status not in RUNNING:
-            raise invalid(f"The request was rejected because the {kind.word.lower()} job is in status {job.status}.")
+            raise invalid(f"The request was rejected because the {kind.title.lower()} job is in status {job.status}.")
         if job.status == "Stopping":
             return
         job.row[kind.status] = "Stopping"
@@ -120,7 +135,7 @@ def request_stop(cloud: "Cloud", kind: Kind, name: str) -> None:
 
 
 def _emit(cloud: "Cloud", job: Job, detail: Row) -> None:
-    cloud.emit("aws.sagemaker", f"SageMaker {job.kind.word} Job State Change", detail, [job.arn])
+    cloud.emit("aws.sagemaker", f"SageMaker {job.kind.title} Job State Change", detail, [job.arn])
 
 
 def listing(cloud: "Cloud", kind: Kind, request: Row) -> Row:
@@ -164,6 +179,10 @@ def summary(job: Job) -> Row:
     }
     if kind is TRAINING:
         fields["SecondaryStatus"] = row["SecondaryStatus"]
+    if kind is TUNING:
+        config = row["HyperParameterTuningJobConfig"]
+        fields |= {"Strategy": config["Strategy"], "ResourceLimits": config["ResourceLimits"]}
+        fields |= {name: row[name] for name in ("TrainingJobStatusCounters", "ObjectiveStatusCounters")}
     return {**fields, f"{kind.word}EndTime": ended} if ended else fields
 
 

@@ -20,6 +20,15 @@ ATTRIBUTES = {
         "HyperParameters",
         "InputDataConfig",
     ),
+    "Tuning": (
+        "HyperParameterTuningJobConfig",
+        "TrainingJobDefinition.AlgorithmSpecification",
+        "TrainingJobDefinition.HyperParameterRanges",
+        "TrainingJobDefinition.InputDataConfig",
+        "TrainingJobDefinition.StaticHyperParameters",
+        "TrainingJobDefinition.TuningObjective",
+        "TrainingJobDefinitions",
+    ),
 }
 _DURATION = re.compile(
     r"P?(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
@@ -33,8 +42,14 @@ def key(step: Row, arguments: dict[str, Any]) -> str | None:
     """The digest of what must be equal for a result to be used again; None if the step is not to be cached."""
     if step["Type"] not in ATTRIBUTES or not (step.get("CacheConfig") or {}).get("Enabled"):
         return None
-    compared = {name: arguments.get(name) for name in ATTRIBUTES[step["Type"]]}
+    compared = {name: _member(arguments, name) for name in ATTRIBUTES[step["Type"]]}
     return hashlib.sha256(json.dumps(compared, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _member(arguments: dict[str, Any], name: str) -> Any:
+    outer, _, inner = name.partition(".")
+    found = arguments.get(outer)
+    return found.get(inner) if inner and found else found
 
 
 def expired(step: Row, finished: datetime, moment: datetime) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..service import CloudError
-from . import conditions, models, processing, registry, registry_groups, retries, training
+from . import conditions, models, processing, registry, registry_groups, retries, training, tuning
 from . import job as jobs
 from .definition import CALLS
 from .execution import Execution, ExecutionScope, StepRun
@@ -22,7 +22,7 @@ from .store import Row, lock, table
 if TYPE_CHECKING:
     from ..cloud import Cloud
 
-_LONGEST_NAME = 63
+_LONGEST_NAME, _LONGEST_TUNING_NAME = 63, 32
 
 
 class StepError(Exception):
@@ -97,6 +97,16 @@ def _training(cloud: "Cloud", work: Work) -> None:
     work.run.properties = _await(cloud, work, job)
 
 
+def _tuning(cloud: "Cloud", work: Work) -> None:
+    execution, step = work.execution.arn.rpartition("/")[2], re.sub("[^A-Za-z0-9-]+", "-", work.run.step.name)
+    prefix = work.arguments.get("HyperParameterTuningJobName") or f"{execution}-{step}"
+    name = f"{prefix[: _LONGEST_TUNING_NAME - 11].rstrip('-')}-{secrets.token_hex(5)}"
+    request = {**work.arguments, "HyperParameterTuningJobName": name}
+    job: Job = _call(work, lambda row: tuning.start(cloud, row), request)
+    work.run.metadata = {"TuningJob": {"Arn": job.arn}}
+    work.run.properties = _await(cloud, work, job)
+
+
 def _model(cloud: "Cloud", work: Work) -> None:
     request = {**work.arguments, "ModelName": _name(work, "ModelName")}
     answer = _call(work, lambda row: models.create_model(cloud, row), request)
@@ -164,6 +174,7 @@ def _fail(_: "Cloud", work: Work) -> None:
 RUNNERS: dict[str, Callable[["Cloud", Work], None]] = {
     "Processing": _processing,
     "Training": _training,
+    "Tuning": _tuning,
     "Model": _model,
     "RegisterModel": _register,
     "Lambda": _lambda,

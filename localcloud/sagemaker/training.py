@@ -36,7 +36,7 @@ def create_training_job(cloud: "Cloud", request: Row) -> Row:
 
 def start(cloud: "Cloud", request: Row) -> Job:
     """Accept a job and run it in the background."""
-    _check(request)
+    check(request)
     patterns = compile_all(request["AlgorithmSpecification"].get("MetricDefinitions", []))
     job = Job(TRAINING, _row(cloud, request))
     jobs.add(cloud, job)
@@ -63,7 +63,8 @@ def stop_training_job(cloud: "Cloud", request: Row) -> None:
     jobs.request_stop(cloud, TRAINING, request["TrainingJobName"])
 
 
-def _check(request: Row) -> None:
+def check(request: Row) -> None:
+    """Refuse what localcloud does not do, and what SageMaker would refuse too."""
     refuse(CREATE, request, _REFUSED)
     algorithm, resources = request["AlgorithmSpecification"], request.get("ResourceConfig", {})
     if not algorithm.get("TrainingImage"):

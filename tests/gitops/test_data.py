@@ -18,6 +18,8 @@ from tests.gitops.repository import LOCK, project
 FIRST = "raw/completejourney/week=2017-41/part-0.parquet"
 SECOND = "raw/completejourney/week=2017-42/part-0.parquet"
 
+TABLE = "raw/completejourney/week=2017-44/part-0.csv"
+
 
 def rows_of(count: int) -> bytes:
     buffer = io.BytesIO()
@@ -37,6 +39,7 @@ def bucket(localcloud):
     s3.put_object(Bucket=name, Key=SECOND, Body=rows_of(5))
     s3.put_object(Bucket=name, Key="raw/completejourney/notes.parquet", Body=b"not parquet")
     s3.put_object(Bucket=name, Key="raw/week.parquet", Body=rows_of(1))
+    s3.put_object(Bucket=name, Key=TABLE, Body=b'who,what\nu1,1\n"a\nb",2\nx,y\ntoo,many,fields\n')
     manifest = [{"prefix": f"s3://{name}/raw/completejourney/"}, "week=2017-41/part-0.parquet"]
     s3.put_object(Bucket=name, Key="new.manifest", Body=json.dumps(manifest).encode())
     return name
@@ -62,6 +65,11 @@ def test_partitions_are_measured_and_locked_sorted_by_key(run, bucket):
     added = locked.partitions[2]
     assert (added.rows, added.bytes, added.sha256) == (5, len(rows_of(5)), hashlib.sha256(rows_of(5)).hexdigest())
     assert lock.read_text().splitlines()[3] == LOCK.splitlines()[3]
+
+
+def test_a_csv_partition_is_locked_with_its_rows_torn_ones_too(run):
+    code, lock = run("--add", TABLE)
+    assert (code, params.load_lock(lock).partitions[1].rows) == (0, 4)
 
 
 def test_a_manifest_in_the_bucket_or_here_lists_the_keys(run, bucket, tmp_path):

@@ -31,6 +31,16 @@ def test_a_params_change_shows_the_value_and_that_main_would_retrain(repository)
     assert "all valid" in text
 
 
+def test_a_loosened_gate_is_called_out_by_name(repository):
+    repository.commit({"params/ncf.yml": PARAMS.replace("min: 0.02", "min: 0.01")})
+    text = rendered()
+    assert (
+        "**The gate is loosened**\n- params/ncf.yml: gate.absolute.ndcg@10.min: 0.02 -> 0.01; lower is easier" in text
+    )
+    repository.commit({"params/ncf.yml": PARAMS})
+    assert "loosened" not in rendered()
+
+
 def test_a_change_of_form_only_differs_in_no_value(repository):
     repository.commit({"params/ncf.yml": "# a comment\n" + PARAMS.replace("{epochs: 10}", "\n  epochs: 10")})
     assert "`params/ncf.yml`:\n- no value differs\n" in rendered()

@@ -6,7 +6,7 @@ import pytest
 from gitops import deployment, git, review
 from gitops.hosts import Change
 from gitops.propose import Policy, Proposer
-from tests.gitops.candidates import candidate, decision
+from tests.gitops.candidates import candidate
 from tests.gitops.host import RepositoryHost
 from tests.gitops.repository import FILES, project
 
@@ -172,11 +172,19 @@ def test_the_text_of_a_promotion_is_decision_first_and_short(host):
     propose(host, candidate(1))
     body = host.bodies[2]
     assert body.startswith("**PASS**")
-    assert "| ndcg@10 at least 0.02 | 0.0312 | [0.0301, 0.0323] | 801 | pass |" in body
-    assert "| ndcg@10 | 0.0312 [0.0301, 0.0323] | - | 0.0201 [0.0190, 0.0210] |" in body
+    assert "| pass | ndcg@10 is 0.0312, within what is asked |" in body
+    assert "On the same 801 users of the holdout:" in body
+    assert "| **neumf**, this candidate | 0.0312 | [0.0301, 0.0323] |  |" in body
+    assert "| popularity, baseline | 0.0201 | [0.0190, 0.0210] | +0.0111 [0.0090, 0.0120] |" in body
+    assert "| ease, of the same run | 0.0309 | [0.0301, 0.0323] |  |" in body
     assert "git revert" in body
     assert "+  id: ncf-000000000001" in body
     assert len(body.splitlines()) <= 60
+
+
+def described(found) -> str:
+    promotion = review.Promotion("production", "deploy/production/ncf.yml", "release: null", "release: {}")
+    return review.description(found, promotion)
 
 
 def test_a_champion_stands_beside_its_challenger():
@@ -184,12 +192,15 @@ def test_a_champion_stands_beside_its_challenger():
         "metrics": {"ndcg@10": {"value": 0.03, "low": 0.029, "high": 0.031}},
         "difference": {"ndcg@10": {"value": 0.0012, "low": -0.0001, "high": 0.0025}},
     }
-    rows = review.gates(decision(champion=champion))
-    assert [row.held for row in rows] == [True] * 4
-    assert (rows[1].value, rows[1].interval) == ("+0.0012", "[-0.0001, 0.0025]")
+    body = described(candidate(1, champion=champion))
+    assert "| champion, scored again | 0.0300 | [0.0290, 0.0310] | +0.0012 [-0.0001, 0.0025] |" in body
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), "0.9", True, {}, {"value": None}])
-def test_what_is_no_number_is_no_gate_held(value):
-    rows = review.gates(decision(metrics={"ndcg@10": value}))
-    assert [row.held for row in rows if row.rule.startswith("ndcg@10 at least")] == [False]
+def test_what_is_no_number_is_shown_as_a_dash(value):
+    assert "| **neumf**, this candidate | - |  |  |" in described(candidate(1, metrics={"ndcg@10": value}))
+
+
+def test_a_finding_cannot_break_out_of_its_row():
+    body = described(candidate(1, findings=[{"verdict": "pass", "finding": "a | b"}]))
+    assert "| pass | a \\| b |" in body

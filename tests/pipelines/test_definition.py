@@ -223,3 +223,27 @@ def test_the_training_program_takes_the_hyperparameters_it_is_given(steps: Steps
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 1, done.stderr
     assert str(tmp_path) in done.stderr
+
+
+def test_what_params_say_about_preparing_reaches_the_program(
+    given: params.Params, digests: sources.Sources, account: cloud.Cloud
+):
+    labelled = given.columns.model_copy(update={"segment": "age", "category": "department"})
+    changes = {"split": "leave_one_out", "folds": 5, "engine": "spark", "max_user_share": 0.25}
+    prepare = recompiled(given.model_copy(update={"columns": labelled}), digests, account, prepare=changes)["Prepare"]
+    words = prepare["Arguments"]["AppSpecification"]["ContainerArguments"]
+    found = dict(zip(words[::2], words[1::2], strict=True))
+    assert {
+        "--split": "leave_one_out",
+        "--folds": "5",
+        "--engine": "spark",
+        "--max-user-share": "0.25",
+    }.items() <= found.items()
+    assert json.loads(found["--columns"]) == {
+        "user": "household_id",
+        "item": "product_id",
+        "time": "transaction_timestamp",
+        "segment": "age",
+        "category": "department",
+    }
+    assert max(len(word) for word in words) <= 256

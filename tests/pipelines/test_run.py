@@ -40,6 +40,7 @@ parser.add_argument("--epochs", type=int)
 given, _ = parser.parse_known_args()
 text = (pathlib.Path(os.environ["SM_CHANNEL_TRAIN"]) / "found.txt").read_text()
 print("HR=0.5000; NDCG=0.2500; Loss=0.1000;", flush=True)
+print("neumf validation: hr@10=0.500000; ndcg@10=0.250000;", flush=True)
 if given.epochs == 98:
     time.sleep(60)
 if given.epochs == 99:
@@ -187,6 +188,18 @@ def test_f07_a_run_registers_once_and_the_same_again_computes_nothing(team: Team
     assert cached.returncode == 0
     assert all(f"{name}: Succeeded (cached)" in cached.stdout for name in ("Prepare", "Train", "Evaluate"))
     assert (len(team.executions()), team.jobs()) == (2, 1)
+
+
+def test_a_search_trains_several_times_and_the_same_again_computes_nothing(team: Team):
+    space = {"lr": {"min": 0.001, "max": 0.02, "scale": "log"}}
+    for key, value in {"model": "neumf", "trials": 2, "strategy": "Random", "space": space}.items():
+        team.set("search", key, value)
+    first = team.run("--all", "--wait")
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "Tune: Succeeded" in first.stdout
+    (team.home / "buildspec.yml").write_text((team.home / "buildspec.yml").read_text() + "# a word\n")
+    assert "Tune: Succeeded (cached)" in team.run("--all", "--wait").stdout
+    assert team.jobs() == 2
 
 
 def test_f10_a_failed_training_is_shown_and_continued_without_preparing_again(team: Team):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import training_jobs
 from candidates import propose, read_candidates, write_archives
+from model_archive import read_archive
 from problems import ProcessingError
 from training_jobs import changed, files, packed, write
 
@@ -91,6 +92,15 @@ def test_f55_a_hostile_job_output_is_refused_in_one_line_and_nothing_is_written(
         read_candidates(path)
     assert "\n" not in str(caught.value)
     assert [found.name for found in tmp_path.iterdir()] == ["model.tar.gz"]
+
+
+def test_f55_a_file_too_large_to_hold_is_refused_unread(tmp_path: Path):
+    path = tmp_path / "model.tar.gz"
+    with path.open("wb") as file:
+        file.truncate(2**31 + 1)  # sparse: it takes no room
+    for read_file in (read_candidates, read_archive):
+        with pytest.raises(ProcessingError, match="larger than 2147483648 bytes"):
+            read_file(path)
 
 
 def test_f14_one_broken_archive_among_several_is_named(tmp_path: Path):

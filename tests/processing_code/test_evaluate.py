@@ -1,19 +1,28 @@
+import csv
 import hashlib
 import io
 import json
+import re
 import shutil
 import tarfile
 from pathlib import Path
 
 import checkerboard as board
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import report
 import training_jobs
 from checkerboard import ROOT
 from evaluate import evaluate
 from model_archive import read_archive, scorer
 from problems import ProcessingError
+from rules import read_rules
 from training_jobs import changed, files
+
+from pipelines.gates import rules
+from pipelines.params import Gate
 
 GATE = [
     "absolute.ndcg@10.min=0.9",
@@ -60,15 +69,20 @@ def test_the_program_runs_alone_and_finds_the_board_solved(prepared: Path, tmp_p
     assert found["metrics"]["hr@1"] == {"value": 1.0, "low": 1.0, "high": 1.0}
     assert found["baselines"]["popularity"]["hr@1"]["value"] == 0.0
     assert found["reason"] == "; ".join(found["reasons"])
+    assert [one["verdict"] for one in found["findings"]] == ["pass"] * len(found["reasons"])
     quality = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert quality["regression_metrics"]["ndcg@10"] == {"value": 1.0, "standard_deviation": 0.0}
+    shown = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "out" / "models").iterdir()}
+    assert set(shown) == set(found["models"])
+    assert shown[found["model"]] == quality
 
 
 def test_the_same_inputs_give_the_same_bytes(prepared: Path, tmp_path: Path):
+    names = ("decision.json", "evaluation.json", "metrics.csv")
     decision(prepared, tmp_path)
-    first = [(tmp_path / "out" / name).read_bytes() for name in ("decision.json", "evaluation.json")]
+    first = [(tmp_path / "out" / name).read_bytes() for name in names]
     decision(prepared, tmp_path)
-    assert first == [(tmp_path / "out" / name).read_bytes() for name in ("decision.json", "evaluation.json")]
+    assert first == [(tmp_path / "out" / name).read_bytes() for name in names]
 
 
 def test_the_best_on_validation_is_proposed_and_every_archive_passed_on(prepared: Path, tmp_path: Path):
@@ -83,6 +97,124 @@ def test_the_best_on_validation_is_proposed_and_every_archive_passed_on(prepared
     for name, one in found["models"].items():
         content = (tmp_path / "models" / name / "model.tar.gz").read_bytes()
         assert (hashlib.sha256(content).hexdigest(), len(content)) == (one["archive_sha256"], one["bytes"])
+
+
+def by_heart(prepared: Path, scores: np.ndarray, **manifest: object) -> dict[str, bytes]:
+    """An archive in the board's vocabulary with these scores [users, items]."""
+    names = [pq.read_table(prepared / "train" / f"{one}.parquet")["id"].to_pylist() for one in ("users", "items")]
+    return training_jobs.archive_of(training_jobs.table(scores), *names, **manifest)
+
+
+def decided(prepared: Path, tmp_path: Path, members: dict[str, bytes], champion: Path | None = None) -> dict:
+    model = training_jobs.job(tmp_path / "model", {"neumf": members})
+    evaluate(arguments(prepared, model, tmp_path / "out", champion))
+    return json.loads((tmp_path / "out" / "decision.json").read_text())
+
+
+def test_f30_a_model_that_recommends_at_random_fails(prepared: Path, tmp_path: Path):
+    found = decided(prepared, tmp_path, by_heart(prepared, np.random.default_rng(1).random((40, 40))))
+    assert (found["verdict"], found["register"]) == ("fail", False)
+    assert "at least 0.9 is asked" in found["reason"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_f31_a_model_that_scores_no_numbers_for_one_user_never_passes(value: float, prepared: Path, tmp_path: Path):
+    scores = np.eye(40)
+    scores[7] = value
+    found = decided(prepared, tmp_path, by_heart(prepared, scores))
+    assert found["reasons"] == [
+        "ndcg@10 is missing or not a number",
+        "ndcg@10 of the candidate or of popularity is missing or not a number",
+    ]
+
+
+def test_f31_a_champion_that_scores_no_numbers_is_inconclusive(prepared: Path, tmp_path: Path):
+    champion = training_jobs.champion(tmp_path / "champion", by_heart(prepared, np.full((40, 40), np.nan)))
+    found = decision(prepared, tmp_path, champion)
+    assert (found["verdict"], found["reason"]) == (
+        "inconclusive", "ndcg@10 of the candidate or of the champion is missing or not a number")  # fmt: skip
+    assert found["champion"]["metrics"]["ndcg@10"] == {"value": None, "low": None, "high": None}
+
+
+def test_f30_a_model_worse_than_the_champion_or_a_baseline_fails(prepared: Path, tmp_path: Path):
+    poor = by_heart(prepared, np.random.default_rng(1).random((40, 40)))
+    model = training_jobs.job(tmp_path / "model", {"neumf": poor})
+    gate = ["baselines.ease.max_drop=0.1", "relative.max_drop=0.1"]
+    evaluate(arguments(prepared, model, tmp_path / "out", training_jobs.champion(tmp_path / "champion"), gate))
+    reasons = json.loads((tmp_path / "out" / "decision.json").read_text())["reasons"]
+    assert [reason.partition(":")[0] for reason in reasons] == ["ndcg@10 against the champion", "ndcg@10 against ease"]
+
+
+def test_what_is_left_is_what_the_report_says(prepared: Path, tmp_path: Path):
+    found = decision(prepared, tmp_path)
+    documented = {name.partition(".")[0] for name in re.findall(r"[a-z_0-9.<>]+", report.__doc__ or "")}
+    assert set(found) <= documented
+    assert set(found["tuning"]) == set(found["baselines"]) == {"popularity", "item_knn", "als", "ease"}
+    assert set(found["tuning"]["ease"]) == {"settings", "validation", "difference"}
+    assert found["slices"]["users=new"] == {"users": 0, "metrics": {}}
+    assert found["slices"]["items=tail"]["metrics"]["hr@1"]["value"] == 1.0
+    assert (found["users"], found["split"], found["skipped"]) == (board.SIZE, "temporal", {})
+
+
+def test_the_document_and_the_params_know_every_metric_slice_and_baseline(prepared: Path, tmp_path: Path):
+    found = decision(prepared, tmp_path)
+    text = (ROOT / "docs" / "evaluation.md").read_text()
+    assert {name for name in found["metrics"] if f"{name.partition('@')[0]}@" not in text} == set()
+    assert {name for name in found["slices"] if name not in text} == set()
+    bounds = {"min": 0.0}
+    own = [name for name in found["metrics"] if not name.startswith("sampled")]
+    asked = Gate.model_validate({
+        "absolute": dict.fromkeys([*own, "bytes"], bounds),
+        "slices": {name: {"ndcg@10": bounds} for name in found["slices"]},
+        "baselines": {name: {"max_drop": 0.1} for name in found["baselines"] if name != "popularity"},
+    })  # fmt: skip
+    assert read_rules(rules(asked))["absolute"].keys() == {*own, "bytes"}
+
+
+def test_every_number_is_in_the_table_that_model_quality_is_made_from(prepared: Path, tmp_path: Path):
+    found = decision(prepared, tmp_path, training_jobs.champion(tmp_path / "champion"))
+    with (tmp_path / "out" / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    baselines = {f"baseline {name}" for name in ("popularity", "item_knn", "als", "ease")}
+    assert {row["model"] for row in rows} == {"neumf", "the champion"} | baselines
+    own = {row["metric"]: row["value"] for row in rows if row["model"] == "neumf"}
+    assert {name: float(own[name]) for name in found["metrics"]} == {
+        name: one["value"] for name, one in found["metrics"].items()
+    }
+    quality = json.loads((tmp_path / "out" / "evaluation.json").read_text())["regression_metrics"]
+    assert set(quality) == set(own)
+    assert "activity=low/ndcg@10" in quality
+
+
+def test_how_long_scoring_took_is_told_where_nothing_is_decided_by_it(prepared: Path, tmp_path: Path):
+    found = decision(prepared, tmp_path)
+    latency = json.loads((tmp_path / "out" / "latency.json").read_text())["milliseconds_per_user"]
+    assert latency["neumf"] > 0
+    assert not re.search("latency|millisecond|seconds", json.dumps(found))
+
+
+def test_an_archives_size_can_be_asked_about(prepared: Path, tmp_path: Path):
+    assert decision(prepared, tmp_path, gate=["absolute.bytes.max=1000000"])["verdict"] == "pass"
+    assert decision(prepared, tmp_path, gate=["absolute.bytes.max=1000"])["verdict"] == "fail"
+
+
+def test_segments_and_categories_are_measured_where_the_data_has_them(prepared: Path, tmp_path: Path):
+    shutil.copytree(prepared, tmp_path / "board")
+    for name, column in (("users", "segment"), ("items", "category")):
+        path = tmp_path / "board" / "train" / f"{name}.parquet"
+        table = pq.read_table(path)
+        values = pa.array([None, *("ab"[place % 2] for place in range(1, table.num_rows))])
+        pq.write_table(table.append_column(column, values), path)
+    found = decision(
+        tmp_path / "board", tmp_path, gate=["slices.segment=b.hr@10.min=0.1", "slices.segment=z.hr@1.min=0"]
+    )
+    assert {name: one["users"] for name, one in found["slices"].items() if name.startswith("segment")} == {
+        "segment=a": 19, "segment=b": 20, "segment=unknown": 1}  # fmt: skip
+    assert 0 < found["metrics"]["categories@10"]["value"] < 1
+    assert found["reasons"] == [
+        "segment=b: 20 holdout users; at least 30 are asked",
+        "segment=z: 0 holdout users; at least 30 are asked",
+    ]
 
 
 def test_a_champion_is_scored_on_the_same_holdout(prepared: Path, tmp_path: Path):

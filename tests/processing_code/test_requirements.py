@@ -8,7 +8,7 @@ import pytest
 from checkerboard import ROOT
 
 FOLDERS = ("processing_code", "training_code", "serving_code")
-BY_THE_IMAGE = {"training_code": {"torch"}}
+BY_THE_IMAGE = {"training_code": {"torch"}, "processing_code": {"pyspark", "awsglue"}}
 # not imported by name: uvicorn takes them when they are there
 TAKEN_BY_OTHERS = {"serving_code": {"httptools", "uvloop"}}
 PIN = re.compile(r"^([a-z0-9-]+)==(\S+)(.*)$", re.MULTILINE)

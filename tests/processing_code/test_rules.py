@@ -2,7 +2,7 @@ import math
 
 import pytest
 from problems import ProcessingError
-from rules import check_rules, read_rules
+from rules import check_rules, metric_of, read_rules
 
 
 def test_one_text_for_each_rule_makes_the_gate():
@@ -36,6 +36,8 @@ def test_one_text_for_each_rule_makes_the_gate():
         ["absolute.ndcg@10.minimum=1"],
         ["absolute.ndcg@10=0.02"],
         ["relative.metric=1"],
+        ["relative.metric=gini@10"],
+        ["relative.metric=ndcg"],
         ["relative.interval=1.5"],
         ["sanity.beat_popularity=yes"],
         ["baselines.als=true"],
@@ -73,3 +75,9 @@ def test_what_is_no_rule_is_refused_with_what_would_be(texts: list[str]):
 def test_a_misspelt_rule_is_an_error_not_a_rule_that_is_off(gate: dict):
     with pytest.raises(ProcessingError, match=r"gate.*right (is|are)"):
         check_rules(gate)
+
+
+def test_models_are_compared_by_what_is_named_else_by_what_is_asked_else_by_ndcg():
+    assert metric_of({"relative": {"metric": "hr@10"}, "absolute": {"mrr@5": {"min": 0}}}) == "hr@10"
+    assert metric_of({"absolute": {"bytes": {"max": 1}, "mrr@5": {"min": 0}}}) == "mrr@5"
+    assert metric_of({"absolute": {"bytes": {"max": 1}}}) == "ndcg@10"

@@ -45,7 +45,9 @@ class ModelContract:
         cls.fitted = fit(cls.name, cls.data, cls.settings())
 
     def write(self, path: Path, fitted: Fitted) -> Path:
-        archive.write(path, self.data, fitted.model, {"model": self.name})
+        archive.write(
+            path, self.data, fitted.model, {"model": self.name, "validation": {"ndcg@10": fitted.quality.ndcg}}
+        )
         return path
 
     def test_it_recommends_the_one_item_held_back(self):
