@@ -141,10 +141,12 @@ def hyperparameters(params: Params) -> dict[str, str]:
     given |= {
         "models": ",".join(params.train.models),
         "seed": params.train.seed,
+        "cross_validate": params.train.cross_validate,
         "top_k": params.top_k,
         "test_num_ng": params.evaluate.test_num_ng,
+        "validation_days": params.prepare.holdout_days if params.prepare.split == "temporal" else 0,
     }
-    return {name: str(value) for name, value in given.items()}
+    return {name: str(value).lower() for name, value in given.items()}
 
 
 def models(context: Context, job: TrainingJob) -> tuple[Any, Input]:

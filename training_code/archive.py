@@ -31,6 +31,13 @@ def write(path: Path, data: Dataset, model: Model, facts: Mapping[str, Any]) -> 
         pack(Path(scratch), path)
 
 
+def manifest(path: Path) -> Any:
+    """What the manifest of an archive says."""
+    with tarfile.open(path) as tar:
+        member = tar.extractfile("manifest.json")
+        return json.load(member) if member else {}
+
+
 def pack(folder: Path, path: Path) -> None:
     """The folder's files as a .tar.gz of reproducible bytes: sorted names, no owner, no time."""
     half = path.with_name(path.name + ".part")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import progress
 import snapshot
 import torch
 from checkpoints import Slot
@@ -61,7 +62,8 @@ def begin(network: Network, settings: Settings, run: Run | None = None) -> State
     network.to(run.machine.device)
     with torch.no_grad():
         run.group.agree(list(network.parameters()))
-    optimiser = torch.optim.Adam(network.parameters(), lr=settings.lr, fused=True)
+    groups = [{"params": [network.bias], "weight_decay": 0.0}, {"params": network.parts.parameters()}]
+    optimiser = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.reg, fused=True)
     return State(network, optimiser, np.random.default_rng(settings.seed), run=run)
 
 
@@ -84,9 +86,11 @@ def run_epoch(state: State, draw: Samples, settings: Settings) -> float:
     rows = max(1, settings.batch_size // items.shape[1] // run.group.size)
     total = 0.0
     for start in range(0, len(users), rows):
+        progress.show(f"epoch {state.epoch + 1}", start / len(users))
         batch = slice(start, start + rows)
         total += step(state, users[batch], items[batch], settings) * len(users[batch])
     state.epoch += 1
+    progress.show(f"epoch {state.epoch}", 1.0)
     return total / len(users)
 
 

@@ -23,13 +23,14 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it a GPU'
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of a lost connection one line is enough, group.py's own
 
 import archive
+import folds
 from checkpoints import Checkpoints, data_digest, default_folder, opened
 from dataset import Dataset, TrainingError, load
 from device import DEVICES, chosen
 from group import Group, joined, place
 from models import MODELS, Fitted, fit, in_epochs
 from run import Run
-from settings import Settings, add_arguments, checked
+from settings import Settings, add_arguments, checked, truth
 from validation import Epoch
 
 
@@ -41,6 +42,10 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--checkpoint-dir", type=folder, default=default_folder(), help="where it may go on from")
     arguments.add_argument("--device", choices=DEVICES, default="auto", help="auto: the GPU if there is one")
     arguments.add_argument("--models", type=names, default=("neumf",), help="comma separated: " + ", ".join(MODELS))
+    arguments.add_argument("--output-dir", type=folder, default=os.environ.get("SM_OUTPUT_DATA_DIR"))
+    arguments.add_argument(
+        "--cross_validate", type=truth, default=False, help="true: write folds.csv and folds.json too"
+    )
     add_arguments(arguments)
     return arguments
 
@@ -64,7 +69,10 @@ def names(text: str) -> tuple[str, ...]:
 def train(argv: Sequence[str] | None = None) -> None:
     """The whole program. Raises TrainingError for what is wrong with the data or the arguments, or if no model fits."""
     arguments = parser().parse_args(argv)
-    for name, variable in (("train_dir", "SM_CHANNEL_TRAIN"), ("model_dir", "SM_MODEL_DIR")):
+    folders = {"train_dir": "SM_CHANNEL_TRAIN", "model_dir": "SM_MODEL_DIR"}
+    if arguments.cross_validate:
+        folders["output_dir"] = "SM_OUTPUT_DATA_DIR"
+    for name, variable in folders.items():
         if getattr(arguments, name) is None:
             raise TrainingError(f"--{name.replace('_', '-')}: not given; name a folder here or in {variable}")
     settings, machine = checked(vars(arguments)), chosen(arguments.device)
@@ -75,8 +83,13 @@ def train(argv: Sequence[str] | None = None) -> None:
             group.refuse_unless_equal(data_digest(data), machine.device)
         folder = arguments.checkpoint_dir if group.rank == 0 else None  # rank 0's is everybody's
         checkpoints = opened(folder, data, settings, f"{group.size} x {machine}")
+        if arguments.cross_validate:
+            folds.folds_of(data)  # before any work
         job = Job(data, settings, arguments.model_dir, Run(machine, group), checkpoints)
-        train_family(arguments.models, job)
+        trained = train_family(arguments.models, job)
+        if arguments.cross_validate and group.rank == 0:  # last, as it has no checkpoints
+            results = {name: folds.cross_validate(name, data, settings) for name in trained}
+            folds.write(arguments.output_dir, results, settings.top_k)
 
 
 @dataclass(frozen=True)
@@ -90,8 +103,11 @@ class Job:
     checkpoints: Checkpoints
 
 
-def train_family(models: Sequence[str], job: Job) -> None:
-    """Train the models in turn. One that fails is listed in failures.json; raises TrainingError if all of them do."""
+def train_family(models: Sequence[str], job: Job) -> list[str]:
+    """Train the models in turn; the names of those that came to something. One that fails is listed in failures.json.
+
+    Raises TrainingError if all of them do.
+    """
     failures = {}
     for name in models:
         try:
@@ -105,6 +121,7 @@ def train_family(models: Sequence[str], job: Job) -> None:
         raise TrainingError("; ".join(f"{name}: {reason}" for name, reason in failures.items()))
     if failures and job.run.group.rank == 0:
         archive.write_json(job.model_dir / "failures.json", failures)
+    return [name for name in models if name not in failures]
 
 
 def train_one(name: str, job: Job) -> None:
@@ -117,6 +134,7 @@ def train_one(name: str, job: Job) -> None:
         if first:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(finished)
+            print_validation(name, archive.manifest(path)["validation"])
     elif first or in_epochs(name):
         run = run if in_epochs(name) else replace(run, group=Group())
         report = (lambda epoch: print_epoch(name, epoch)) if first else (lambda epoch: None)
@@ -137,7 +155,7 @@ def facts(name: str, fitted: Fitted, settings: Settings) -> dict[str, Any]:
         f"sampled_hr@{depth}": quality.sampled_hr,
         f"sampled_ndcg@{depth}": quality.sampled_ndcg,
     }
-    return {"model": name, "hyperparameters": asdict(settings), "validation": validation}
+    return {"model": name, "epochs": fitted.epochs, "hyperparameters": asdict(settings), "validation": validation}
 
 
 def print_validation(name: str, validation: Mapping[str, float]) -> None:
