@@ -6,7 +6,6 @@ master, rank 0. torchrun's variables go before: RANK and WORLD_SIZE, MASTER_ADDR
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -118,13 +117,15 @@ class Group:
                 time.sleep(LATE / 20)
         return ""
 
-    def leave(self, failed: bool) -> None:
-        """Close the connections, by which the others notice a failure; the master keeps the store until they have."""
+    def leave(self, others: int | None) -> None:
+        """Close the connections. By that a failure is noticed: then the master waits until so many others have left."""
         dist.destroy_process_group()
+        if others is None or self.store is None:
+            return
         end = time.monotonic() + FAREWELL
         with suppress(RuntimeError):
-            left = self.store.add("left", 1) if self.store is not None and failed else self.size
-            while self.rank == 0 and self.store is not None and left < self.size and time.monotonic() < end:
+            left = self.store.add("left", 1)
+            while self.rank == 0 and left <= others and time.monotonic() < end:
                 time.sleep(LATE / 20)
                 left = self.store.add("left", 0)
 
@@ -166,15 +167,18 @@ def joined(mine: Place, device: str) -> Iterator[Group]:
         where = f"{mine.master}:{mine.port}"
         raise TrainingError(f"rank {mine.rank} of {mine.size} cannot join at {where}: {error}") from error
     group = Group(mine.rank, mine.size, store)
+    others: int | None = mine.size - 1
     try:
         yield group
         with group.together():
             dist.barrier()  # the master keeps the store: it goes last
+        others = None
     except PartedError as error:
+        others = mine.size - 2  # one has gone already
         raise TrainingError(str(error)) from error
     except (TrainingError, OSError, RuntimeError, MemoryError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         group.say(reason)
         raise TrainingError(reason) from error
     finally:
-        group.leave(failed=sys.exc_info()[0] is not None)
+        group.leave(others)
