@@ -7,8 +7,8 @@ from itertools import repeat
 import numpy as np
 import torch
 from checkpoints import Slot
+from device import Machine
 from group import Group
-from machine import Machine
 
 ORDER = 2**31 - 1  # stands for a rank where all ranks draw alike: the order of the positives
 

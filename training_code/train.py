@@ -25,8 +25,8 @@ os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of a lost connection on
 import archive
 from checkpoints import Checkpoints, data_digest, default_folder, opened
 from dataset import Dataset, TrainingError, load
+from device import DEVICES, chosen
 from group import Group, joined, place
-from machine import DEVICES, chosen
 from models import MODELS, Fitted, fit, in_epochs
 from run import Run
 from settings import Settings, add_arguments, checked

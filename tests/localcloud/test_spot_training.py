@@ -25,7 +25,7 @@ def request_of(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     for path in (board.prepared(tmp_path_factory.mktemp("board")) / "train").iterdir():
         lab.put(f"board/{path.name}", path.read_bytes())
     s3 = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{lab.bucket}/board"}
-    given = {"models": "als,neumf", "epochs": "15", "patience": "0", "factor_num": "2"}
+    given = {"models": "als,neumf", "epochs": "300", "patience": "0", "factor_num": "2"}
     return lab.training(
         "",
         InputDataConfig=[{"ChannelName": "train", "DataSource": {"S3DataSource": s3}}],
@@ -77,5 +77,5 @@ def test_two_instances_train_together(lab: Lab, request_of: dict[str, Any]):
     two = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
     name = started(lab, request_of, ResourceConfig=two)
     assert sorted(archives(lab, name)) == ["als.tar.gz", "neumf.tar.gz"]
-    assert any("neumf epoch 15:" in line for line in lab.log(GROUP, f"{name}/algo-1-"))
+    assert any("neumf epoch 300:" in line for line in lab.log(GROUP, f"{name}/algo-1-"))
     assert not any("epoch" in line for line in lab.log(GROUP, f"{name}/algo-2-"))

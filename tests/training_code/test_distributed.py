@@ -14,10 +14,10 @@ import pytest
 import torch
 from checkerboard import ROOT
 from dataset import TrainingError
+from device import Machine, chosen
 from group import Group, Place, place
 from hypothesis import given
 from hypothesis import strategies as st
-from machine import Machine, chosen
 from model_contract import checkerboard
 from models import fit
 from resident import Resident
@@ -34,15 +34,27 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(arguments: Callable[[int], list[str]]) -> list[subprocess.Popen[str]]:
-    """A process for each of two machines, as SageMaker starts them."""
+    """A training process for each of two machines, as SageMaker starts them."""
+    return start_programs(lambda rank: [str(ROOT / "training_code" / "train.py"), *arguments(rank)])
+
+
+def start_programs(programs: Callable[[int], list[str]]) -> list[subprocess.Popen[str]]:
+    """A Python process for each of two machines that know each other."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    variables = {"SM_HOSTS": json.dumps(HOSTS), "SM_NETWORK_INTERFACE_NAME": "lo", "MASTER_PORT": str(port)}
+    variables = {
+        "SM_HOSTS": json.dumps(HOSTS),
+        "SM_NETWORK_INTERFACE_NAME": "lo",
+        "MASTER_PORT": str(port),
+        "OMP_NUM_THREADS": "1",
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("training_code", "tests/training_code", ".")),
+    }
     return [
         subprocess.Popen(
-            [sys.executable, "-u", str(ROOT / "training_code" / "train.py"), *arguments(rank)],
-            env={"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", "SM_CURRENT_HOST": host, **variables},
+            [sys.executable, "-u", *programs(rank)],
+            env={**variables, "SM_CURRENT_HOST": host},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for rank, host in enumerate(HOSTS)
@@ -78,6 +90,30 @@ def test_two_machines_learn_what_one_does_and_the_first_writes_the_archives(prep
     ).quality
     assert neumf["validation"]["hr@10"] == pytest.approx(alone.hr, abs=0.05)
     assert als["validation"]["hr@10"] == 1.0
+
+
+TOGETHER = """
+import hashlib, os, torch, checkerboard as board
+from group import joined, place
+from model_contract import checkerboard
+from models import fit
+from run import Run
+from settings import Settings
+with joined(place(os.environ), "cpu") as group:
+    averaged, agreed = [torch.tensor([group.rank, 3.0]), torch.tensor(group.rank * 2.0)], [torch.tensor([group.rank])]
+    group.average(averaged)
+    group.agree(agreed)
+    said = group.of_first(lambda: b"from %d" % group.rank, "cpu"), group.of_first(lambda: b"", "cpu")
+    given = Settings(**{**board.SMALL, **board.HYPERPARAMETERS["mlp"], "dropout": 0.1})
+    model = fit("mlp", checkerboard(), given, run=Run(group=group)).model
+    print(averaged, agreed, said, hashlib.sha256(model.mlp_users.tobytes()).hexdigest())
+"""
+
+
+def test_two_machines_hold_the_same_weights_after_every_step():
+    (_, first, err), (_, second, _) = ended(start_programs(lambda rank: ["-c", TOGETHER]))
+    assert first == second, err
+    assert first.startswith("[tensor([0.5000, 3.0000]), tensor(1.)] [tensor([0])] (b'from 0', b'')")
 
 
 def test_when_one_machine_is_taken_away_the_other_fails_too(prepared: Path, tmp_path: Path):
