@@ -58,15 +58,15 @@ bench: $(READY) $(PEERS) ## side by side with peers: about forty minutes (QUICK=
 
 # The peers need an older numpy, so they have an environment and a lock of their own (docs/benchmarks.md). --no-deps: the
 # lock is complete, and RecBole names packages that nothing here needs.
-$(PEERS): requirements.bench.lock $(READY)
+$(PEERS): requirements.bench.lock | $(READY)
 	@$(PY) -c 'import sys; sys.exit(sys.version_info >= (3, 13) and "the peers need Python 3.11 or 3.12 (RecBole needs numpy 1); python -m benchmarks.training works without them")'
 	@echo "bench: creating .venv-bench"
 	@$(PY) -m venv --clear .venv-bench
+	@echo "bench: installing $(TORCH)"
+	@if $(PY) -m pip config list | grep -q find-links; then .venv-bench/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH); \
+	else $(PY) -m uv pip install --quiet --python .venv-bench/bin/python --torch-backend=cpu $(TORCH); fi
 	@echo "bench: installing requirements.bench.lock"
 	@$(PY) -m uv pip install --quiet --python .venv-bench/bin/python --no-deps --require-hashes -r requirements.bench.lock
-	@echo "bench: installing $(TORCH)"
-	@if $(PY) -m pip config list | grep -q find-links; then .venv-bench/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH) 2>/dev/null; \
-	else $(PY) -m uv pip install --quiet --python .venv-bench/bin/python --torch-backend=cpu $(TORCH); fi
 	@touch $(PEERS)
 
 bake: $(READY) ## a new team's project from this template, next to this one

@@ -23,7 +23,7 @@ def item_knn(arrays: Arrays, settings: Mapping[str, Any]) -> Scorer:
     for start in range(0, arrays.users, USERS_AT_ONCE):
         rows = histories(arrays, np.arange(start, min(start + USERS_AT_ONCE, arrays.users)))
         together += rows.T @ rows
-    length = np.sqrt(together.diagonal())
+    length = np.sqrt(np.maximum(together.diagonal(), 1))  # an item that nobody took is like none
     alike = together / (length[:, None] * length[None, :] + settings["shrink"])
     np.fill_diagonal(alike, 0.0)
     if settings["neighbours"] < arrays.items:

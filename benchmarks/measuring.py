@@ -23,7 +23,7 @@ from .errors import BenchmarkError
 LOOK_SECONDS = 0.05
 SHARES_SECONDS = 0.5
 BEAT_SECONDS = 15.0
-ORPHANS_SECONDS = 10.0
+ORPHANS_SECONDS = 60.0
 GRACE_SECONDS = 2.0
 ERROR = "error: "  # how a program of this project begins the one line that says what is wrong
 # ru_maxrss counts bytes on macOS and KiB on Linux
@@ -113,7 +113,7 @@ def follow(pid: int, log: Path, used: Used) -> int:
 
 
 def reap(session: int, patience: float, used: Used) -> None:
-    """Wait so many seconds for a session's processes to end by themselves, and note what they used."""
+    """Wait at most so many seconds for a session's processes to end by themselves, and note what they used."""
     deadline = time.monotonic() + patience
     with contextlib.suppress(ChildProcessError):  # there is none, or none any more
         while time.monotonic() < deadline:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import Arrays
+from .errors import BenchmarkError
 
 Floats = npt.NDArray[np.float32]
 Scorer = Callable[[npt.NDArray[np.int64]], Floats]  # users [n] -> scores [n, items]
@@ -20,7 +21,10 @@ USERS_AT_ONCE = 256
 
 
 def measure(score: Scorer, arrays: Arrays) -> PerUser:
-    """Sampled and full metrics at 10; each user counts once, however many items it has held back."""
+    """Sampled and full metrics at 10; each user counts once, however many items it has held back.
+
+    Raises BenchmarkError for a score that is NaN.
+    """
     asked = np.unique(arrays.test_user).astype(np.int64)
     parts = [measure_some(score(users), users, arrays) for users in chunks(asked)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -34,6 +38,8 @@ def chunks(users: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
 
 def measure_some(scores: Floats, users: npt.NDArray[np.int64], arrays: Arrays) -> PerUser:
     """The metrics of these users (ascending) from their scores [n, items]."""
+    if np.isnan(scores).any():  # no comparison with NaN is true, so that it would come first everywhere
+        raise BenchmarkError("a model scored NaN; its settings must be wrong")
     first, last = np.searchsorted(arrays.test_user, [users[0], users[-1] + 1])
     taken, negatives = arrays.test_item[first:last], arrays.negatives[first:last]
     row = np.searchsorted(users, arrays.test_user[first:last])

@@ -8,7 +8,7 @@ import numpy.typing as npt
 GROUPS = 20
 PER_USER = 40
 ITEMS_OF_A_MILLION = 4000
-SURPLUS = 1.4
+SURPLUS = 1.5
 STRAY = 0.1  # share of interactions outside a user's two groups
 
 

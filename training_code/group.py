@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ PORT = 7777  # SageMaker's machines are the job's own, so any will do
 JOIN = timedelta(minutes=10)
 # how long a rank waits for the others: the master fits ALS and EASE meanwhile. One that dies is noticed at once
 WAIT = timedelta(minutes=60)
-LAST_WORDS = 2.0  # seconds
+LATE, FAREWELL = 2.0, 10.0  # seconds: how late a reason may be, and how long a master that failed waits for all
 
 
 class PartedError(Exception):
@@ -104,23 +104,29 @@ class Group:
 
     def say(self, reason: str) -> None:
         """Leave a reason for the others, who find it when they notice that this rank has gone."""
-        if self.store is not None:
-            try:
+        with suppress(RuntimeError):  # the master, and the store with it, may have gone first
+            if self.store is not None:
                 self.store.set("failure", f"{reason} (rank {self.rank})")
-            except RuntimeError:  # the master, and the store with it, may have gone first
-                return
 
     def last_words(self) -> str:
         """The reason that the rank which went has left; it may be a moment late."""
-        end = time.monotonic() + LAST_WORDS
-        try:
+        end = time.monotonic() + LATE
+        with suppress(RuntimeError):
             while self.store is not None and time.monotonic() < end:
                 if self.store.check(["failure"]):
                     return str(self.store.get("failure").decode())
-                time.sleep(LAST_WORDS / 20)
-        except RuntimeError:  # the master, and the store with it, has gone
-            pass
+                time.sleep(LATE / 20)
         return ""
+
+    def leave(self, failed: bool) -> None:
+        """Close the connections, by which the others notice a failure; the master keeps the store until they have."""
+        dist.destroy_process_group()
+        end = time.monotonic() + FAREWELL
+        with suppress(RuntimeError):
+            left = self.store.add("left", 1) if self.store is not None and failed else self.size
+            while self.rank == 0 and self.store is not None and left < self.size and time.monotonic() < end:
+                time.sleep(LATE / 20)
+                left = self.store.add("left", 0)
 
 
 def place(variables: Mapping[str, str]) -> Place:
@@ -171,7 +177,4 @@ def joined(mine: Place, device: str) -> Iterator[Group]:
         group.say(reason)
         raise TrainingError(reason) from error
     finally:
-        failed = sys.exc_info()[0] is not None
-        dist.destroy_process_group()  # by which the others notice
-        if failed and group.rank == 0:
-            time.sleep(LAST_WORDS)  # they look for the reason in the master's store
+        group.leave(failed=sys.exc_info()[0] is not None)

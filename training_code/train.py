@@ -20,6 +20,7 @@ from typing import Any
 # something else to do as well that made one training of 5 seconds take 34.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it a GPU's products are not deterministic
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of a lost connection one line is enough, group.py's own
 
 import archive
 from checkpoints import Checkpoints, data_digest, default_folder, opened

@@ -10,7 +10,10 @@ from benchmarks.arrays import Arrays, draw_negatives
 def board() -> Arrays:
     """Even users like even items, odd users odd ones; each user's own item is held back."""
     size = 40
-    liked = [(user, item) for user in range(size) for item in range(user % 2, size, 2) if item != user]
+    order = np.random.default_rng(1).permutation(size)  # in which everyone took them, from another start each
+    liked = [
+        (user, item) for user in range(size) for item in np.roll(order, user) if item % 2 == user % 2 and item != user
+    ]
     user, item = (np.array(column, dtype=np.int32) for column in zip(*liked, strict=True))
     own = np.arange(size, dtype=np.int32)
     time = np.arange(len(user), dtype=np.int64)
