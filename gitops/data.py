@@ -77,7 +77,8 @@ def _csv_rows(file: Any, where: str) -> int:
             parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
             convert_options=csv.ConvertOptions(include_columns=["f0"], column_types={"f0": pyarrow.binary()}),
         )
-        return sum(int(batch.num_rows) for batch in reader) + torn - 1
+        rows: int = sum(batch.num_rows for batch in reader)
+        return rows + torn - 1
 
 
 def _nearest(s3: Any, bucket: str, key: str) -> str:

@@ -49,7 +49,7 @@ def load(train: Path, holdout: Path) -> Data:
         seen, held = read_train(train), read(holdout / "interactions.parquet")
         manifest = json.loads((holdout / "manifest.json").read_text(encoding="utf-8"))["holdout"]
         user, item = integers(held, "user"), integers(held, "item")
-        split, after = str(manifest.get("split", "temporal")), str(manifest["after"])
+        split, after = str(manifest["split"]), str(manifest["after"])
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise ProcessingError(f"{train}, {holdout}: not what prepare.py writes ({error})") from error
     if not len(user):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.05
 ATTEMPTS = 5  # so many failures and no success end a tuning job
+TOP = 50  # the training jobs that a tuning step lets others refer to
 NONE_SUCCEEDED = (
     "No training job succeeded after {} attempts. Please take a look at the training job failures to get more details."
 )
@@ -67,7 +68,7 @@ def run(cloud: "Cloud", tuning: Tuning) -> None:
     finally:
         _stop_all(cloud, tuning)
         with lock(cloud):
-            final = {**state(cloud, job), "TrainingJobSummaries": _ranked(cloud, job)}
+            final = {**state(cloud, job), "TrainingJobSummaries": _ranked(cloud, job)[:TOP]}
         if reason:
             final["FailureReason"] = reason
         jobs.change(cloud, job, HyperParameterTuningJobStatus=status, HyperParameterTuningEndTime=now(), **final)
