@@ -122,15 +122,17 @@ def train(context: Context, prepared: ProcessingJob, prepare_step: Any) -> Train
     given |= {
         "models": ",".join(params.train.models),
         "seed": params.train.seed,
+        "cross_validate": params.train.cross_validate,
         "top_k": params.hyperparameters.top_k or params.evaluate.top_k[0],
         "test_num_ng": params.evaluate.test_num_ng,
+        "validation_days": params.prepare.holdout_days if params.prepare.split == "temporal" else 0,
     }
     code = context.s3(f"code/training_code/{context.sources.training}/sourcedir.tar.gz")
     return TrainingJob(
         name="Train",
         image=context.cloud.images.training,
         instance_type=params.train.instance_type,
-        hyperparameters={name: str(value) for name, value in given.items()},
+        hyperparameters={name: str(value).lower() for name, value in given.items()},
         code=Input(code, context.sources.training),
         train=Input(output(prepare_step, "train"), f"{prepared.key}/train"),
         max_runtime_seconds=params.train.max_runtime_seconds,

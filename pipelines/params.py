@@ -70,6 +70,7 @@ class Train(Section):
     spot: bool = False
     max_runtime_seconds: Annotated[int, Field(ge=60, le=432_000)] = 7200
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
+    cross_validate: bool = False  # on the folds that prepare made
 
     @field_validator("models")
     @classmethod
@@ -95,12 +96,18 @@ class Hyperparameters(Section):
     sampling: Literal["global", "class"] = "global"
     reg: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     patience: Annotated[int, Field(ge=0, le=10_000)] = 3
-    pretrain: Literal["als", "parts"] = "als"
+    min_gain: Annotated[float, Field(ge=0, le=1)] = 0.0
+    refit: bool = True
+    pretrain: Literal["als", "blend", "parts"] = "als"
+    tune_lr: Annotated[float, Field(ge=1e-9, le=1)] = 0.0003
+    pretrain_epochs: Annotated[int, Field(ge=1, le=10_000)] = 5
     als_factors: Annotated[int, Field(ge=1, le=1024)] = 128
-    als_reg: Annotated[float, Field(ge=0, le=1e6)] = 40.0
-    als_alpha: Annotated[float, Field(ge=0, le=1e6)] = 2.0
-    als_iterations: Annotated[int, Field(ge=1, le=1000)] = 15
+    als_reg: Annotated[float, Field(ge=0, le=1e6)] = 0.005
+    als_nu: Annotated[float, Field(ge=0, le=2)] = 1.0
+    als_alpha: Annotated[float, Field(ge=0, le=1e6)] = 0.3
+    als_iterations: Annotated[int, Field(ge=1, le=1000)] = 12
     ease_reg: Annotated[float, Field(ge=1e-6, le=1e9)] = 500.0
+    ease_factors: Annotated[int, Field(ge=1, le=1024)] = 128
     top_k: Annotated[int, Field(ge=1, le=1000)] | None = None
     test_num_ng: Annotated[int, Field(ge=1, le=100_000)] | None = None
 

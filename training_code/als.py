@@ -1,12 +1,15 @@
-"""Implicit ALS (Hu, Koren, Volinsky 2008): the linear challenger that is hardest to beat, and where NeuMF may start.
+"""Implicit ALS: the linear challenger that is hardest to beat, and where NeuMF may start.
 
-Minimises sum over all (u, i) of c_ui (p_ui - x_u . y_i)^2 + reg (|x_u|^2 + |y_i|^2), where p is 1 for taken pairs and
-0 for others, and c is 1 + alpha for taken pairs and 1 for others. Users and items are solved for in turn.
+Minimises (Rendle et al. 2022, "Revisiting the performance of iALS") the sum over taken pairs of (1 - x_u . y_i)^2,
+plus alpha times the sum over all pairs of (x_u . y_i)^2, plus reg times the sum over users of
+(n_u + alpha I)^nu |x_u|^2 and likewise over items; n_u is how many of the I items the user took. Users and items are
+solved for in turn.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from functools import partial
+from typing import Self
 
 import numpy as np
 import torch
@@ -21,6 +24,7 @@ from validation import Watch
 CELLS_AT_ONCE = 2**12  # taken pairs, padding included, that are gathered at a time: what a core's cache holds
 CG_STEPS = 3
 TINY = 1e-20
+START = 0.01  # of the random vectors
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,13 @@ class ImplicitALS:
 
     users: Floats  # [U, d]
     items: Floats  # [I, d]
-    refits: ClassVar[bool] = True
 
     @classmethod
     def fit(cls, data: Dataset, settings: Settings, watch: Watch) -> Self:
         """Alternate from a random start. It has no epochs to watch."""
         generator = torch.Generator().manual_seed(settings.seed)
         sizes = len(data.users), len(data.items)
-        sides = [torch.randn(size, settings.als_factors, generator=generator) * 0.01 for size in sizes]
+        sides = [torch.randn(size, settings.als_factors, generator=generator) * START for size in sizes]
         taken = [list(groups(data.user, data.item, sizes[0])), list(groups(data.item, data.user, sizes[1]))]
         for _ in range(settings.als_iterations):
             for side in (0, 1):
@@ -46,7 +49,7 @@ class ImplicitALS:
         return cls(users, items)
 
     def score(self, users: Integers) -> Floats:
-        return np.asarray(self.users[users] @ self.items.T)
+        return np.asarray((torch.from_numpy(self.users[users]) @ torch.from_numpy(self.items).T).numpy())
 
     def graph(self) -> ModelProto:
         build = Builder()
@@ -86,23 +89,25 @@ def solve(side: torch.Tensor, other: torch.Tensor, taken: list[Group], settings:
 
     An exact solution costs five times as much, and the other side changes after it anyway (Takacs et al. 2011).
     """
-    shared = other.T @ other + settings.als_reg * torch.eye(other.shape[1])
+    shared = settings.als_alpha * (other.T @ other)
     for rows, others, mask in taken:
         vectors = functional.embedding(others, other) * mask[:, :, None]
-        found, wanted = side[rows], vectors.sum(dim=1) * (1 + settings.als_alpha)
-        residual = wanted - normal(found, vectors, shared, settings.als_alpha)
-        direction, size = residual, residual.square().sum(dim=1, keepdim=True)
+        size = mask.sum(dim=1, keepdim=True) + settings.als_alpha * len(other)
+        normal = partial(left_side, vectors, shared, settings.als_reg * size**settings.als_nu)
+        found = side[rows]
+        residual = vectors.sum(dim=1) - normal(found)
+        direction, length = residual, residual.square().sum(dim=1, keepdim=True)
         for _ in range(CG_STEPS):
-            image = normal(direction, vectors, shared, settings.als_alpha)
-            length = size / (direction * image).sum(dim=1, keepdim=True).clamp_min(TINY)
-            found = found + length * direction
-            residual = residual - length * image
-            before, size = size, residual.square().sum(dim=1, keepdim=True)
-            direction = residual + size / before.clamp_min(TINY) * direction
+            image = normal(direction)
+            step = length / (direction * image).sum(dim=1, keepdim=True).clamp_min(TINY)
+            found = found + step * direction
+            residual = residual - step * image
+            before, length = length, residual.square().sum(dim=1, keepdim=True)
+            direction = residual + length / before.clamp_min(TINY) * direction
         side[rows] = found
 
 
-def normal(found: torch.Tensor, vectors: torch.Tensor, shared: torch.Tensor, alpha: float) -> torch.Tensor:
+def left_side(vectors: torch.Tensor, shared: torch.Tensor, reg: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
     """The normal equations' left side for found [n, d] with taken vectors [n, m, d]; no d x d matrix for each row."""
     scores = torch.bmm(vectors, found[:, :, None])
-    return found @ shared + alpha * torch.bmm(vectors.mT, scores)[:, :, 0]
+    return found @ shared + reg * found + torch.bmm(vectors.mT, scores)[:, :, 0]

@@ -4,7 +4,7 @@ B = I - P / diag(P) with P = (X'X + reg I)^-1, its diagonal zero; a user's score
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from validation import Watch
 MAX_ITEMS = 10_000  # 400 MB of weights
 RELATED_WIDTH = 64
 USERS_AT_ONCE = 1024
+SUBSPACE_STEPS = 6
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,6 @@ class EASE:
     weights: Floats  # [I, I]
     offsets: Integers  # [U + 1]: user u took items[offsets[u] : offsets[u + 1]]
     items: Integers
-    refits: ClassVar[bool] = True
 
     @classmethod
     def fit(cls, data: Dataset, settings: Settings, watch: Watch) -> Self:
@@ -35,7 +35,7 @@ class EASE:
         count = len(data.items)
         if count > MAX_ITEMS:
             raise TrainingError(f"{count} items; at most {MAX_ITEMS} would be right, as it keeps items x items")
-        gram = co_occurrence(data)
+        gram = co_occurrence(data.offsets(), data.item, count)
         gram.diagonal().add_(settings.ease_reg)
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
         weights = inverse.div_(-inverse.diagonal().clone()).fill_diagonal_(0.0).numpy()
@@ -46,7 +46,7 @@ class EASE:
         taken = np.zeros((len(users), len(self.weights)), dtype=np.float32)
         for row, user in zip(taken, users, strict=True):
             row[self.items[self.offsets[user] : self.offsets[user + 1]]] = 1.0
-        return np.asarray(taken @ self.weights)
+        return np.asarray((torch.from_numpy(taken) @ torch.from_numpy(self.weights)).numpy())
 
     def graph(self) -> ModelProto:
         """The history stays sparse: the asked users' items are scattered into rows, the rest of a row is padding."""
@@ -77,20 +77,31 @@ class EASE:
         return cls(constants["weights"][:-1], constants["offsets"], constants["items"][:-1])
 
     def item_vectors(self) -> Floats:
-        """The weights seen from their strongest directions: as they are they would be items x items once more."""
-        torch.manual_seed(0)
-        left, strength, _ = torch.svd_lowrank(torch.from_numpy(self.weights), q=min(RELATED_WIDTH, len(self.weights)))
-        return np.asarray((left * strength).numpy())
+        """Items as the strongest directions of the scores see them."""
+        users, items = self.factors(RELATED_WIDTH)
+        return np.asarray(items * np.linalg.norm(users, axis=0, keepdims=True))
+
+    def factors(self, width: int) -> tuple[Floats, Floats]:
+        """Vectors of users and items whose products come closest to the scores X B, by subspace iteration."""
+        weights, count = torch.from_numpy(self.weights), len(self.weights)
+        gram = co_occurrence(self.offsets, self.items, count)
+        basis = torch.randn(count, min(width, count), generator=torch.Generator().manual_seed(0))
+        for _ in range(SUBSPACE_STEPS):
+            basis = torch.linalg.qr(weights.T @ (gram @ (weights @ basis)))[0]
+        history = (weights @ basis).numpy()
+        users = np.zeros((len(self.offsets) - 1, history.shape[1]), dtype=np.float32)
+        for row, start, end in zip(users, self.offsets, self.offsets[1:], strict=False):
+            history[self.items[start:end]].sum(axis=0, out=row)
+        return users, np.ascontiguousarray(basis.numpy())
 
 
-def co_occurrence(data: Dataset) -> torch.Tensor:
+def co_occurrence(offsets: Integers, items: Integers, count: int) -> torch.Tensor:
     """X'X [I, I]: how many users took both items. Users come some at a time, as dense rows."""
-    count = len(data.items)
-    gram, offsets = torch.zeros(count, count), data.offsets()
-    for start in range(0, len(data.users), USERS_AT_ONCE):
-        end = min(start + USERS_AT_ONCE, len(data.users))
-        rows = torch.zeros(end - start, count)
-        mine = slice(offsets[start], offsets[end])
-        rows[torch.from_numpy(data.user[mine] - start), torch.from_numpy(data.item[mine])] = 1.0
+    gram = torch.zeros(count, count)
+    for start in range(0, len(offsets) - 1, USERS_AT_ONCE):
+        own = offsets[start : start + USERS_AT_ONCE + 1]
+        rows = torch.zeros(len(own) - 1, count)
+        user = np.repeat(np.arange(len(rows)), np.diff(own))
+        rows[torch.from_numpy(user), torch.from_numpy(items[own[0] : own[-1]])] = 1.0
         gram.addmm_(rows.T, rows)
     return gram

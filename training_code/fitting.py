@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import progress
 import torch
 from dataset import Dataset, TrainingError
 from networks import Network
@@ -49,7 +50,8 @@ def train(
 
 def begin(network: Network, settings: Settings) -> State:
     """The state before the first epoch."""
-    optimiser = torch.optim.Adam(network.parameters(), lr=settings.lr, fused=True)
+    groups = [{"params": [network.bias], "weight_decay": 0.0}, {"params": network.parts.parameters()}]
+    optimiser = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.reg, fused=True)
     return State(network, optimiser, np.random.default_rng(settings.seed))
 
 
@@ -64,9 +66,11 @@ def run_epoch(state: State, data: Dataset, negatives: Negatives, settings: Setti
     rows = max(1, settings.batch_size // items.shape[1])  # batch_size counts samples, as in LotteON's code
     total = 0.0
     for start in range(0, len(user), rows):
+        progress.show(f"epoch {state.epoch + 1}", start / len(user))
         batch = slice(start, start + rows)
         total += step(state, users[batch], items[batch], settings) * len(users[batch])
     state.epoch += 1
+    progress.show(f"epoch {state.epoch}", 1.0)
     return total / len(user)
 
 

@@ -6,7 +6,7 @@ so there is no second format, and nothing in it that could run.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import onnx
@@ -21,8 +21,6 @@ Constants = Mapping[str, np.ndarray[Any, Any]]
 @runtime_checkable
 class Model(Protocol):
     """A fitted model of U users and I items."""
-
-    refits: ClassVar[bool]  # whether it is fitted again, on what was held back too, once that has judged it
 
     @classmethod
     def fit(cls, data: Dataset, settings: Settings, watch: Watch) -> Self:
@@ -51,7 +49,7 @@ def load(kind: type[Model], path: Path) -> Model:
     """The model of that kind that `save` wrote. Raises TrainingError for any other file."""
     try:
         graph = onnx.load_model_from_string(path.read_bytes()).graph
-        return kind.from_constants({one.name: numpy_helper.to_array(one) for one in graph.initializer})
+        return kind.from_constants({one.name: numpy_helper.to_array(one).copy() for one in graph.initializer})
     except Exception as error:  # protobuf has its own errors, and all of them mean the same
         raise TrainingError(f"{path}: not a {kind.__name__} ({error}); model.save writes one") from error
 

@@ -1,16 +1,15 @@
 """Which models there are, and how one of them is fitted and judged."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 from als import ImplicitALS
 from dataset import Dataset
 from ease import EASE
 from model import Model
 from ncf import GMF, MLP, NeuMF, PretrainedNeuMF
 from settings import Settings
-from validation import Epoch, Quality, Report, Watch, measure, split
+from validation import Quality, Report, Watch, nothing_held, split
 
 # a new model is a file and one line here (and its name in pipelines/params.py)
 MODELS: Mapping[str, type[Model]] = {
@@ -25,22 +24,30 @@ MODELS: Mapping[str, type[Model]] = {
 
 @dataclass(frozen=True)
 class Fitted:
-    """A model, and its quality on what was held back while it was chosen."""
+    """A model, its quality on what was held back while it was chosen, and the epoch that was best."""
 
     model: Model
     quality: Quality
+    epochs: int
 
 
 def fit(name: str, data: Dataset, settings: Settings, report: Report = lambda epoch: None) -> Fitted:
-    """Fit and judge one model. Every model of a seed is judged by the same split, so that they can be compared.
+    """Fit and judge one model; then, if `refit` says so, fit it on all data, for as many epochs as were best.
 
-    Raises TrainingError where nothing worth saving comes of it.
+    Every model of a seed is judged by the same split, so that they can be compared. Raises TrainingError where nothing
+    worth saving comes of it.
     """
-    parts = split(data, settings.test_num_ng, np.random.default_rng(settings.seed))
+    kind, parts = MODELS[name], split(data, settings)
     watch = Watch(parts, settings, report)
-    kind = MODELS[name]
     model = kind.fit(parts.train, settings, watch)
-    quality = measure(model.score, parts, settings.top_k)
-    if watch.best is None:
-        report(Epoch(1, quality, None))
-    return Fitted(kind.fit(data, settings, watch.quiet()) if kind.refits else model, quality)
+    if watch.best is None:  # it has no epochs
+        watch(1, model.score)
+    best = watch.judged()
+    if settings.refit and len(parts.validation.user):
+        model = kind.fit(data, replace(settings, epochs=best.number, patience=0), blind(data, settings))
+    return Fitted(model, best.quality, best.number)
+
+
+def blind(data: Dataset, settings: Settings) -> Watch:
+    """A watch that has nobody to ask: training runs to its last epoch."""
+    return Watch(nothing_held(data), settings, lambda epoch: None)

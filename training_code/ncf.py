@@ -1,13 +1,14 @@
 """The NCF family as models: GMF, MLP, NeuMF, and NeuMF that starts from a model fitted before."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from als import ImplicitALS
 from dataset import Dataset, Floats, Integers
+from ease import EASE
 from fitting import train
 from graph import Builder, proto
 from model import Constants
@@ -15,8 +16,8 @@ from networks import Generalised, Network, Perceptron, Shape
 from onnx import ModelProto
 from settings import Settings
 from torch import nn
-from validation import Watch
-from warm_start import from_als, from_parts
+from validation import Epoch, Watch, nothing_held
+from warm_start import blended, from_linear, from_parts
 
 Layers = tuple[tuple[Floats, Floats], ...]
 
@@ -35,7 +36,6 @@ class NCF:
     mlp_users: Floats | None = None
     mlp_items: Floats | None = None
     tower: Layers = ()
-    refits: ClassVar[bool] = False
     parts: ClassVar[Sequence[type[nn.Module]]] = ()
 
     @classmethod
@@ -57,12 +57,15 @@ class NCF:
         return cls(**cls.trained(data, settings, watch).arrays())
 
     def score(self, users: Integers) -> Floats:
-        logits = np.tile(self.bias, (len(users), 1))
+        logits = torch.from_numpy(self.bias).repeat(len(users), 1)
         if self.gmf_users is not None and self.gmf_items is not None:
-            logits += self.gmf_users[users] @ self.gmf_items.T
+            logits.addmm_(torch.from_numpy(self.gmf_users[users]), torch.from_numpy(self.gmf_items).T)
         if self.mlp_users is not None and self.mlp_items is not None:
-            logits += np.stack([climb(user, self.mlp_items, self.tower) for user in self.mlp_users[users]])
-        return np.asarray(1 / (1 + np.exp(-logits)))
+            layers = [(torch.from_numpy(weight), torch.from_numpy(bias)) for weight, bias in self.tower]
+            items = torch.from_numpy(self.mlp_items)
+            for row, user in zip(logits, torch.from_numpy(self.mlp_users[users]), strict=True):
+                row.add_(climb(user, items, layers))
+        return np.asarray(logits.sigmoid_().numpy())
 
     def graph(self) -> ModelProto:
         """The MLP's first layer is already multiplied out for each user and item.
@@ -121,12 +124,18 @@ class PretrainedNeuMF(NeuMF):
 
     @classmethod
     def start(cls, data: Dataset, settings: Settings, watch: Watch) -> Network:
-        """What `pretrain` names, fitted on the same data and judged by the same split."""
-        if settings.pretrain == "als":
-            als = ImplicitALS.fit(data, settings, watch)
-            return from_als(data, shape_of(data, settings), settings, als)
-        gmf, mlp = (part.trained(data, settings, watch.quiet()) for part in (GMF, MLP))
-        return from_parts(gmf, mlp)
+        """What `pretrain` names, fitted on the same data."""
+        if settings.pretrain != "parts":
+            linear = ImplicitALS.fit(data, settings, watch)
+            if settings.pretrain == "blend":
+                linear = blended(linear, EASE.fit(data, settings, watch), settings.ease_factors)
+            return from_linear(data, shape_of(data, settings), settings, linear)
+        alone = replace(settings, epochs=settings.pretrain_epochs, patience=0)
+        return from_parts(*(part.trained(data, alone, Watch(nothing_held(data), alone, quiet)) for part in (GMF, MLP)))
+
+
+def quiet(epoch: Epoch) -> None:
+    """What a model is made of is not reported."""
 
 
 def shape_of(data: Dataset, settings: Settings) -> Shape:
@@ -141,12 +150,11 @@ def log_odds(data: Dataset, negatives: int) -> torch.Tensor:
     return torch.from_numpy(np.log(counts / counts.sum() * len(data.items) / negatives)).float()
 
 
-def climb(user: Floats, items: Floats, layers: Layers) -> Floats:
-    """The MLP's part of one user's logits [items]."""
+def climb(user: torch.Tensor, items: torch.Tensor, layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    """The MLP's part of one user's logits [items]; one user at a time stays in a core's cache."""
     hidden = user + items
     for weight, bias in layers:
-        np.maximum(hidden, 0, out=hidden)
-        hidden = hidden @ weight + bias
+        hidden = torch.addmm(bias, hidden.relu_(), weight)
     return hidden[:, 0]
 
 

@@ -20,9 +20,10 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import archive
+import folds
 from dataset import Dataset, TrainingError, load
 from models import MODELS, fit
-from settings import Settings, add_arguments, checked
+from settings import Settings, add_arguments, checked, truth
 from validation import Epoch
 
 
@@ -32,6 +33,10 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--train-dir", type=folder, default=os.environ.get("SM_CHANNEL_TRAIN"))
     arguments.add_argument("--model-dir", type=folder, default=os.environ.get("SM_MODEL_DIR"))
     arguments.add_argument("--models", type=names, default=("neumf",), help="comma separated: " + ", ".join(MODELS))
+    arguments.add_argument("--output-dir", type=folder, default=os.environ.get("SM_OUTPUT_DATA_DIR"))
+    arguments.add_argument(
+        "--cross_validate", type=truth, default=False, help="true: write folds.csv and folds.json too"
+    )
     add_arguments(arguments)
     return arguments
 
@@ -55,23 +60,34 @@ def names(text: str) -> tuple[str, ...]:
 def train(argv: Sequence[str] | None = None) -> None:
     """The whole program. Raises TrainingError for what is wrong with the data or the arguments, or if no model fits."""
     arguments = parser().parse_args(argv)
-    for name, variable in (("train_dir", "SM_CHANNEL_TRAIN"), ("model_dir", "SM_MODEL_DIR")):
+    folders = {"train_dir": "SM_CHANNEL_TRAIN", "model_dir": "SM_MODEL_DIR"}
+    if arguments.cross_validate:
+        folders["output_dir"] = "SM_OUTPUT_DATA_DIR"
+    for name, variable in folders.items():
         if getattr(arguments, name) is None:
             raise TrainingError(f"--{name.replace('_', '-')}: not given; name a folder here or in {variable}")
     settings = checked(vars(arguments))
     data = load(arguments.train_dir)
     print(f"training on {len(data.users)} users, {len(data.items)} items, {len(data.user)} interactions")
+    if arguments.cross_validate:
+        results = {name: folds.cross_validate(name, data, settings) for name in arguments.models}
+        folds.write(arguments.output_dir, results, settings.top_k)
+    train_all(arguments.models, data, settings, arguments.model_dir)
+
+
+def train_all(models: Sequence[str], data: Dataset, settings: Settings, model_dir: Path) -> None:
+    """Each model's archive, and failures.json for those that came to nothing. Raises TrainingError if all did."""
     failures = {}
-    for name in arguments.models:
+    for name in models:
         try:
-            train_one(name, data, settings, arguments.model_dir)
+            train_one(name, data, settings, model_dir)
         except (TrainingError, RuntimeError, MemoryError) as error:  # torch has only RuntimeError for its own
             failures[name] = " ".join(str(error).split())
             print(f"failed {name}: {failures[name]}", file=sys.stderr)
-    if len(failures) == len(arguments.models):
+    if len(failures) == len(models):
         raise TrainingError("; ".join(f"{name}: {reason}" for name, reason in failures.items()))
     if failures:
-        archive.write_json(arguments.model_dir / "failures.json", failures)
+        archive.write_json(model_dir / "failures.json", failures)
 
 
 def train_one(name: str, data: Dataset, settings: Settings, model_dir: Path) -> None:
@@ -80,6 +96,7 @@ def train_one(name: str, data: Dataset, settings: Settings, model_dir: Path) -> 
     quality, depth = fitted.quality, settings.top_k
     facts = {
         "model": name,
+        "epochs": fitted.epochs,
         "hyperparameters": asdict(settings),
         "validation": {
             f"hr@{depth}": quality.hr,

@@ -4,22 +4,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from dataset import Dataset, Floats, Integers
 from sampling import Negatives
 from settings import Settings
 
 Score = Callable[[Integers], Floats]  # users [n] -> scores of all items [n, items]
 MAX_USERS = 1000
-USERS_AT_ONCE = 128
-LEAST_HISTORY = 3  # interactions of a user who is asked, so that none loses all that is known of it
+USERS_AT_ONCE = 64
+LEAST_HISTORY = 2  # interactions left of a user who is asked, so that none loses all that is known of it
+DAY = 86_400_000_000  # microseconds
 
 
 @dataclass(frozen=True)
 class Validation:
-    """For each asked user: the item held back, and items it never took [n, negatives]."""
+    """Asked users [n] in ascending order, what was held back of each, and items that each never took [n, negatives]."""
 
     user: Integers
-    item: Integers
+    items: list[Integers]
     negatives: Integers
 
 
@@ -33,7 +35,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Quality:
-    """Hit rate and NDCG at top_k: over the full catalogue without what a user has seen, and among sampled negatives."""
+    """Means over users of hit rate and NDCG at top_k: among all items not seen before, and among sampled negatives.
+
+    As the evaluation measures: a hit is any held back item over the full catalogue, and each by itself among samples.
+    """
 
     hr: float
     ndcg: float
@@ -41,21 +46,30 @@ class Quality:
     sampled_ndcg: float
 
 
-def split(data: Dataset, negatives: int, generator: np.random.Generator, limit: int = MAX_USERS) -> Split:
-    """Hold back the last interaction of up to `limit` users."""
-    last = np.flatnonzero(np.append(data.user[1:] != data.user[:-1], True))
-    able = last[np.bincount(data.user, minlength=len(data.users))[data.user[last]] >= LEAST_HISTORY]
-    chosen = np.sort(generator.permutation(able)[:limit])
-    return held_back(data, chosen, negatives, generator)
+def split(data: Dataset, settings: Settings, limit: int = MAX_USERS) -> Split:
+    """Hold back what up to `limit` users took last: in the last validation_days or, if that is 0, one interaction."""
+    last = np.append(data.user[1:] != data.user[:-1], True)
+    if settings.validation_days:
+        last = data.time > data.time.max() - settings.validation_days * DAY
+    return hold_back(data, last, settings, limit)
 
 
-def held_back(data: Dataset, chosen: Integers, negatives: int, generator: np.random.Generator) -> Split:
-    """The split that holds back the chosen interactions (positions)."""
-    left = np.ones(len(data.user), dtype=np.bool_)
-    left[chosen] = False
-    user, item = data.user[chosen], data.item[chosen]
-    drawn = Negatives(data)(user, item, negatives, generator)
-    return Split(data.where(left), Validation(user, item, drawn))
+def hold_back(data: Dataset, held: npt.NDArray[np.bool_], settings: Settings, limit: int | None = None) -> Split:
+    """Hold back the marked interactions of those users (at most `limit` drawn ones) who keep enough to learn from."""
+    left = np.bincount(data.user[~held], minlength=len(data.users))
+    generator = np.random.default_rng(settings.seed)
+    able = np.intersect1d(data.user[held], np.flatnonzero(left >= LEAST_HISTORY))
+    asked = np.sort(generator.permutation(able)[:limit])
+    held = held & np.isin(data.user, asked)
+    items = np.split(data.item[held], np.searchsorted(data.user[held], asked[1:]))
+    negatives = Negatives(data)(asked, data.item[: len(asked)], settings.test_num_ng, generator)
+    return Split(data.where(~held), Validation(asked, items, negatives))
+
+
+def nothing_held(data: Dataset) -> Split:
+    """All data to learn from, and nobody to ask."""
+    none = np.zeros(0, dtype=np.int64)
+    return Split(data, Validation(none, [], none[:, None]))
 
 
 def measure(score: Score, parts: Split, top_k: int) -> Quality:
@@ -64,24 +78,32 @@ def measure(score: Score, parts: Split, top_k: int) -> Quality:
     if not len(asked.user):
         return Quality(0.0, 0.0, 0.0, 0.0)
     offsets = train.offsets()
-    full, sampled = (np.zeros(len(asked.user), dtype=np.int64) for _ in range(2))
+    rows: list[tuple[float, ...]] = []
     for start in range(0, len(asked.user), USERS_AT_ONCE):
-        rows = slice(start, start + USERS_AT_ONCE)
-        users = asked.user[rows]
-        scores = score(users)
-        place = np.arange(len(users))
-        wanted = scores[place, asked.item[rows]][:, None]
-        sampled[rows] = (~(scores[place[:, None], asked.negatives[rows]] < wanted)).sum(axis=1)  # so NaN hits nothing
-        for row, user in zip(scores, users, strict=True):
-            row[train.item[offsets[user] : offsets[user + 1]]] = -np.inf
-        full[rows] = (~(scores < wanted)).sum(axis=1) - 1
-    return Quality(*at(full, top_k), *at(sampled, top_k))
+        users = asked.user[start : start + USERS_AT_ONCE]
+        for place, (user, row) in enumerate(zip(users, score(users), strict=True), start=start):
+            items, others = asked.items[place], row.copy()
+            others[train.item[offsets[user] : offsets[user + 1]]] = -np.inf
+            others[items] = -np.inf
+            wanted = np.sort(row[items])[::-1]
+            full = above(others, wanted) + np.arange(len(items))
+            rows.append((*at(full, top_k), *at(above(row[asked.negatives[place]], wanted), top_k, single=True)))
+    return Quality(*np.mean(rows, axis=0).tolist())
 
 
-def at(rank: Integers, top_k: int) -> tuple[float, float]:
-    """Hit rate and NDCG at top_k of single items at these ranks (from 0)."""
+def above(others: Floats, wanted: Floats) -> Integers:
+    """For each wanted score, how many others it does not beat: ties, and scores that are no numbers, count."""
+    return np.asarray((~(others[:, None] < wanted)).sum(axis=0), dtype=np.int64)
+
+
+def at(rank: Integers, top_k: int, single: bool = False) -> tuple[float, float]:
+    """Hit rate and NDCG at top_k of one user's items at these ranks (from 0); of each by itself if `single`."""
     hit = rank < top_k
-    return float(hit.mean()), float((hit / np.log2(rank + 2.0)).mean())
+    gain = hit / np.log2(rank + 2.0)
+    if single:
+        return float(hit.mean()), float(gain.mean())
+    ideal = (1 / np.log2(np.arange(min(top_k, len(rank))) + 2.0)).sum()
+    return float(hit.any()), float(gain.sum() / ideal)
 
 
 @dataclass(frozen=True)
@@ -108,11 +130,16 @@ class Watch:
         """Judge an epoch and report it; whether it is the best so far. With nobody to ask, the last one is."""
         epoch = Epoch(number, measure(score, self.parts, self.settings.top_k), loss)
         self.report(epoch)
-        if self.best is None or not len(self.parts.validation.user) or epoch.quality.ndcg > self.best.quality.ndcg:
+        best = self.best
+        if best is None or epoch.quality.ndcg > best.quality.ndcg * (1 + self.settings.min_gain):
             self.best = epoch
-        self.ended = 0 < self.settings.patience <= number - self.best.number
+        if not len(self.parts.validation.user):
+            self.best = epoch
+        self.ended = 0 < self.settings.patience <= number - self.judged().number
         return self.best is epoch
 
-    def quiet(self) -> "Watch":
-        """Another one on the same split that reports nothing: for what a model is made of."""
-        return Watch(self.parts, self.settings, lambda epoch: None)
+    def judged(self) -> Epoch:
+        """The best epoch, once there is one."""
+        if self.best is None:
+            raise RuntimeError("nothing was judged yet")
+        return self.best

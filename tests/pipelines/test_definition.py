@@ -85,7 +85,9 @@ def test_hyperparameters_are_text_in_classic_script_mode(steps: Steps, given: pa
     found = steps["Train"]["Arguments"]["HyperParameters"]
     assert all(isinstance(value, str) for value in found.values())
     assert found["epochs"] == str(given.hyperparameters.epochs)
-    assert (found["models"], found["top_k"], found["test_num_ng"]) == ("neumf", "10", "99")
+    assert found["models"] == ",".join(given.train.models)
+    assert (found["top_k"], found["test_num_ng"]) == ("10", "99")
+    assert (found["refit"], found["validation_days"]) == ("true", str(given.prepare.holdout_days))
     assert found["sagemaker_program"] == "train.py"
 
 

@@ -28,8 +28,8 @@ HYPERPARAMETERS = {
     "gmf": {"epochs": 20, "lr": 0.02, "factor_num": 2},
     "mlp": {"epochs": 3, "lr": 0.01, "factor_num": 32},
     "neumf": {"epochs": 20, "lr": 0.02, "factor_num": 2},
-    "neumf_pretrained": {"epochs": 3, "lr": 0.01, "factor_num": 2, "als_factors": 4, "als_reg": 1.0},
-    "als": {"als_factors": 4, "als_reg": 1.0},
+    "neumf_pretrained": {"epochs": 3, "lr": 0.01, "factor_num": 2, "als_factors": 4, "als_reg": 0.01},
+    "als": {"als_factors": 4, "als_reg": 0.01},
     "ease": {"ease_reg": 10.0},
 }
 SMALL = {"batch_size": 128, "num_layers": 2, "patience": 0}
