@@ -30,6 +30,7 @@ class Arrays:
     negatives: Integers
 
 
+DAY = 86_400_000_000  # microseconds
 NUMBERS = ("name", "users", "items")
 COLUMNS = tuple(field.name for field in fields(Arrays) if field.name not in NUMBERS)
 
@@ -66,17 +67,19 @@ def draw_negatives(arrays: Arrays, count: int, seed: int) -> Integers:
     return drawn
 
 
-def validation(arrays: Arrays, count: int = 99, seed: int = 1) -> Arrays:
-    """The same data a step earlier: each user's last interaction is held back, and the real holdout is gone.
+def validation(arrays: Arrays, days: int = 0, count: int = 99, seed: int = 1) -> Arrays:
+    """The same data a step earlier: the last `days` are held back, or each user's last interaction if that is 0.
 
-    Only users with three interactions or more are asked, so that none loses all that is known of it.
+    The real holdout is gone. Only users with two interactions left are asked, so that none loses all that is known.
     """
-    last = np.flatnonzero(np.append(arrays.user[1:] != arrays.user[:-1], True))
-    last = last[np.bincount(arrays.user, minlength=arrays.users)[arrays.user[last]] >= 3]
-    kept = np.ones(len(arrays.user), dtype=np.bool_)
-    kept[last] = False
+    last = np.append(arrays.user[1:] != arrays.user[:-1], True)
+    if days:
+        last = arrays.time > arrays.time.max() - days * DAY
+    left = np.bincount(arrays.user[~last], minlength=arrays.users)
+    held = last & (left[arrays.user] >= 2)
+    rows = np.flatnonzero(held)[np.lexsort((arrays.item[held], arrays.user[held]))]
     earlier = replace(
-        arrays, user=arrays.user[kept], item=arrays.item[kept], time=arrays.time[kept],
-        test_user=arrays.user[last], test_item=arrays.item[last],
+        arrays, user=arrays.user[~held], item=arrays.item[~held], time=arrays.time[~held],
+        test_user=arrays.user[rows], test_item=arrays.item[rows],
     )  # fmt: skip
     return replace(earlier, negatives=draw_negatives(earlier, count, seed))

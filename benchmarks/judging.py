@@ -69,7 +69,7 @@ def grid(values: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
 def validate(folder: Path, settings: Mapping[str, Any]) -> float:
     """NDCG@10 over the full catalogue of what is held back of the training data; the holdout is not looked at."""
     if settings["model"] in ALONE:
-        earlier = validation(load(folder))
+        earlier = validation(load(folder), settings.get("validation_days", 0))
         return float(measure(alone(earlier, settings), earlier)[CHOSEN_BY].mean())
     return float(importlib.import_module("benchmarks.ours").fitted(folder, {**settings, "refit": False})[1])
 

@@ -38,13 +38,15 @@ GRIDS: Mapping[str, Mapping[str, list[Any]]] = {
     "popularity": {},
     "item_knn": {"neighbours": [50, 200, 1000], "shrink": [0, 100, 10]},
     "implicit": {"factors": [64, 128], "regularization": [10.0, 100.0, 30.0], "alpha": [1.0, 10.0, 3.0]},
-    "als": {"als_factors": [64, 128], "als_reg": [0.002, 0.02, 0.005], "als_alpha": [0.1, 1.0, 0.3]},
+    "als": {"als_factors": [32, 128], "als_reg": [0.003, 0.03, 0.01], "als_alpha": [0.1, 1.0, 0.3]},
     "ease": {"ease_reg": [100.0, 200.0, 1000.0, 2000.0, 5000.0, 500.0]},
     "gmf": NETWORK_GRID,
     "mlp": NETWORK_GRID,
     "neumf": NETWORK_GRID,
-    "neumf_pretrained": {"lr": [0.0005, 0.002]},
+    "neumf_pretrained": {"pretrain": ["blend", "als"]},
 }
+# as the training job is told for a holdout of so many days: validation asks what the holdout will ask
+FIXED: Mapping[str, Mapping[str, Any]] = {"completejourney": {"validation_days": 28}}
 METRICS = ("sampled_hr@10", "sampled_ndcg@10", "hr@10", "ndcg@10")
 NUMBERS = (*METRICS, "validation", "cpu_seconds", "peak_mib")
 ALS_ROWS = ("implicit's ALS", "ALS")  # which one the others are compared with: the first that took part
@@ -102,11 +104,12 @@ def on_one(name: str, chosen: Mapping[str, Contender], given: argparse.Namespace
 def points(folder: Path, data: str, one: Contender, given: argparse.Namespace) -> dict[str, Any]:
     """A model's settings: those chosen before for this data set, or chosen now on validation data."""
     model = one.settings["model"]
-    values = GRIDS[model]
+    values, start = GRIDS[model], dict(FIXED.get(data, {}))
     if given.quick or not values:
         return {"epochs": 2, **{name: own[-1] for name, own in values.items()}} if values else {}
-    kept = json.loads(TUNED.read_text(encoding="utf-8")) if TUNED.exists() else {}
-    start = kept.get(data, {}).get("als", {}) if model == "neumf_pretrained" else {}
+    kept = json.loads(TUNED.read_text(encoding="utf-8"))
+    if model == "neumf_pretrained":  # it starts from these two
+        start |= kept.get(data, {}).get("als", {}) | kept.get(data, {}).get("ease", {})
     if model in kept.get(data, {}) and not given.tune:
         return {**start, **kept[data][model]}
     say(f"choosing settings for {model} on validation data")

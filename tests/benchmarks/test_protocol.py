@@ -108,5 +108,15 @@ def test_the_validation_split_holds_back_the_last_and_knows_nothing_of_the_holdo
     assert len(earlier.user) == len(board.user) - board.users
     last = {user: board.item[board.user == user][-1] for user in range(board.users)}
     assert dict(zip(earlier.test_user.tolist(), earlier.test_item.tolist(), strict=True)) == last
+    assert not {*zip(earlier.user, earlier.item, strict=True)} & {*last.items()}
     other = validation(replace(board, test_item=board.test_item[::-1].copy()), count=5)
     np.testing.assert_array_equal(earlier.negatives, other.negatives)
+
+
+def test_the_last_days_are_held_back_where_the_holdout_is_days(board: Arrays):
+    day = 86_400_000_000
+    days = np.tile(np.arange(10), len(board.user) // 10 + 1)[: len(board.user)] * day
+    earlier = validation(replace(board, time=days), days=3, count=5)
+    assert earlier.time.max() == 6 * day
+    assert len(earlier.user) + len(earlier.test_user) == len(board.user)
+    assert (np.diff(earlier.test_user) >= 0).all()
