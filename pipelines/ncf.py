@@ -7,6 +7,7 @@ from typing import Any
 
 from pipelines import gates, sdk
 from pipelines.cloud import Cloud
+from pipelines.errors import ProjectError
 from pipelines.identity import canonical
 from pipelines.params import Params
 from pipelines.sources import Sources
@@ -150,11 +151,19 @@ def hyperparameters(params: Params) -> dict[str, str]:
 
 
 def models(context: Context, job: TrainingJob) -> tuple[Any, Input]:
-    """The step that trains, and the archive it leaves: of one training job, or of the best one of a search."""
+    """The step that trains, and the archive it leaves: of one training job, or of the best one of a search.
+
+    Raises ProjectError for a search beside models that it would leave out.
+    """
     params, cloud, session = context.params, context.cloud, context.session
     if not params.search:
         step = training_step(cloud, session, job)
         return step, Input(step.properties.ModelArtifacts.S3ModelArtifacts, job.key)
+    if params.train.models != (params.search.model,):
+        raise ProjectError(
+            f"search: a pipeline tunes one model; write train.models: [{params.search.model}],"
+            " or take search: out and search with python -m pipelines search before"
+        )
     judged = {params.objective: objective(params.search.model, params.objective)}
     search = TuningJob(
         training=replace(job, metrics={**job.metrics, **judged}),

@@ -96,7 +96,7 @@ def training(root: Path, params: Params, search: Search, train_dir: Path) -> Tra
     return Training(
         program=root / sources.TRAINING / "train.py",
         train_dir=train_dir,
-        hyperparameters=ncf.hyperparameters(params),
+        hyperparameters={**ncf.hyperparameters(params), "models": search.model},
         objective=re.compile(ncf.objective(search.model, params.objective)),
         threads=max(1, (os.cpu_count() or 1) // search.parallel),
     )

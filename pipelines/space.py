@@ -14,7 +14,9 @@ from pipelines.names import Word
 NOT_SEARCHED = {"top_k", "test_num_ng"}
 MOST_TRIALS, MOST_PARALLEL = 500, 10  # SageMaker's own limits for one tuning job are 750 and 10
 Objective = Annotated[str, text(r"^(?:ndcg|hr)@[1-9][0-9]{0,3}$", "ndcg@k or hr@k")]
-Value = Annotated[Any, Field(json_schema_extra={"type": ["number", "string"]})]  # held to its hyperparameter's type
+Value = Annotated[
+    Any, Field(json_schema_extra={"type": ["number", "string", "boolean"]})
+]  # held to its hyperparameter's type
 
 
 class Range(Section):
@@ -58,12 +60,16 @@ class Search(Section):
 
 def refuse_unless_trained(search: Search, models: Sequence[str], objective: str, depth: int) -> None:
     """Raise ValueError where a search does not fit the models that are trained, or the depth they are measured at."""
-    if tuple(models) != (search.model,):
-        given = ", ".join(models)
-        raise ValueError(f"search.model: {search.model} is searched alone; write it as train.models too, not {given}")
+    if search.model not in models:
+        raise ValueError(f"search.model: {search.model} is not in train.models; write {' or '.join(models)}")
     wanted = objective.partition("@")[2]
     if int(wanted) != depth:
         raise ValueError(f"search.objective: training measures at {depth}, not {wanted}; write {wanted} as top_k")
+
+
+def as_text(value: object) -> str:
+    """A hyperparameter as train.py is told it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+from pipelines.space import as_text
+
 LOOK_SECONDS = 0.1
 GRACE_SECONDS = 2.0  # between asking a training to end and ending it
 
@@ -55,7 +57,7 @@ class Training:
     def _train(self, values: Mapping[str, object], model_dir: Path, log: Path, stop: Event) -> int:
         given = {**self.hyperparameters, **values}
         folders = ["--train-dir", str(self.train_dir), "--model-dir", str(model_dir)]
-        words = [part for name, value in sorted(given.items()) for part in (f"--{name}", str(value))]
+        words = [part for name, value in sorted(given.items()) for part in (f"--{name}", as_text(value))]
         command = [sys.executable, str(self.program), *folders, *words]
         with log.open("wb") as output, _group(command, self._environment(), output.fileno()) as process:
             while not stop.is_set():

@@ -8,7 +8,7 @@ from typing import Any
 from pipelines import sdk
 from pipelines.cloud import Cloud
 from pipelines.identity import step_key
-from pipelines.space import Categorical, Continuous, Dimension, Integer, Search
+from pipelines.space import Categorical, Continuous, Dimension, Integer, Search, as_text
 from pipelines.steps import TrainingJob, cache, location, model_trainer, retries, train_channel
 
 
@@ -89,7 +89,7 @@ def _integer(dimension: Any) -> Any:
 def _categorical(dimension: Any) -> Any:
     from sagemaker.core.parameter import CategoricalParameter
 
-    return CategoricalParameter([str(value) for value in dimension.values])
+    return CategoricalParameter([as_text(value) for value in dimension.values])
 
 
 def _scale(dimension: Continuous | Integer) -> str:

@@ -192,6 +192,7 @@ def test_f07_a_run_registers_once_and_the_same_again_computes_nothing(team: Team
 
 def test_a_search_trains_several_times_and_the_same_again_computes_nothing(team: Team):
     space = {"lr": {"min": 0.001, "max": 0.02, "scale": "log"}}
+    team.set("train", "models", ["neumf"])
     for key, value in {"model": "neumf", "trials": 2, "strategy": "Random", "space": space}.items():
         team.set("search", key, value)
     first = team.run("--all", "--wait")

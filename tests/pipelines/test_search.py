@@ -19,10 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SEARCH = (
     "search: {model: neumf, trials: 8, space: {lr: {min: 0.001, max: 0.02, scale: log}, num_ng: {min: 2, max: 6}}}\n"
 )
+GIVEN = "hyperparameters: {epochs: 6, lr: 0.004, factor_num: 16, num_ng: 4}"
 # better the nearer lr is to 0.01; num_ng=2 fails
 PROGRAM = """
 import os, sys, time
 given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+assert given["--models"] == "neumf"
 if given["--num_ng"] == "2":
     sys.exit("error: --num_ng: is 2")
 print(f"neumf validation: hr@10=0.9; ndcg@10={1 - abs(float(given['--lr']) - 0.01):.6f};")
@@ -56,7 +58,8 @@ def optuna() -> str:
 def project(home: Path) -> Path:
     """A project whose training is a function of its hyperparameters, and what looks like a channel."""
     path = home / "params" / "ncf.yml"
-    path.write_text(path.read_text() + SEARCH)
+    text = re.sub(r"models: \[.*?\]", "models: [neumf, ease]", path.read_text())
+    path.write_text(re.sub(r"hyperparameters: \{.*?\}", GIVEN, text, flags=re.DOTALL) + SEARCH)
     (home / "training_code" / "train.py").write_text(PROGRAM)
     (home / "train").mkdir()
     for name in ("manifest.json", "interactions.parquet", "users.parquet", "items.parquet"):

@@ -19,6 +19,7 @@ SPACE = {
 @pytest.fixture
 def searched(shipped: dict[str, Any]) -> dict[str, Any]:
     """The shipped params with a search, as a document free to be changed."""
+    shipped["train"]["models"] = ["neumf"]
     return {**shipped, "search": {"model": "neumf", "trials": 6, "parallel": 2, "space": SPACE}}
 
 
@@ -65,7 +66,11 @@ def test_the_space_becomes_sagemakers_parameter_ranges(searched, digests, accoun
 def test_what_is_searched_is_not_also_fixed(searched, digests, account):
     fixed = tune(compiled(searched, digests, account))["TrainingJobDefinition"]["StaticHyperParameters"]
     assert not set(SPACE) & set(fixed)
-    assert (fixed["models"], fixed["epochs"], fixed["sagemaker_program"]) == ("neumf", "6", "train.py")
+    assert (fixed["models"], fixed["epochs"], fixed["sagemaker_program"]) == (
+        "neumf",
+        str(searched["hyperparameters"]["epochs"]),
+        "train.py",
+    )
     assert fixed["sagemaker_submit_directory"].endswith(f"{'b' * 64}/sourcedir.tar.gz")
     assert all(isinstance(value, str) for value in fixed.values())
 
@@ -90,6 +95,20 @@ def test_evaluate_reads_the_best_trials_archive(searched, digests, account):
     assert (job, file) == ({"Get": "Steps.Tune.TrainingJobSummaries[0].TrainingJobName"}, "output/model.tar.gz")
 
 
+def test_models_that_a_search_would_leave_out_are_named(searched, digests, account):
+    searched["train"]["models"] = ["neumf", "ease"]
+    with pytest.raises(
+        ProjectError, match=r"a pipeline tunes one model; write train.models: \[neumf\], or take search"
+    ):
+        compiled(searched, digests, account)
+
+
+def test_a_choice_of_yes_and_no_is_told_as_training_is_told_it(searched, digests, account):
+    searched["search"]["space"] = {"refit": {"values": [True, False]}}
+    ranges = tune(compiled(searched, digests, account))["HyperParameterTuningJobConfig"]["ParameterRanges"]
+    assert ranges["CategoricalParameterRanges"] == [{"Name": "refit", "Values": ["true", "false"]}]
+
+
 def test_two_compiles_are_equal_to_the_byte(searched, digests, account):
     assert json.dumps(compiled(searched, digests, account)) == json.dumps(compiled(searched, digests, account))
 
@@ -102,7 +121,7 @@ def test_two_compiles_are_equal_to_the_byte(searched, digests, account):
         ("search", {"objective": "hr@10"}),
         ("search", {"space": {**SPACE, "num_ng": {"min": 2, "max": 7}}}),
         ("search", {"space": {**SPACE, "lr": {"min": 0.001, "max": 0.02}}}),
-        ("hyperparameters", {"epochs": 7}),
+        ("hyperparameters", {"epochs": 77}),
         ("train", {"seed": 2}),
     ],
 )
