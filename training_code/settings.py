@@ -62,10 +62,10 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
 
 
 def truth(text: str) -> bool:
-    """true or false."""
-    if text not in {"true", "false"}:
+    """true or false; SageMaker's toolkit reads `true` and passes True on."""
+    if text.lower() not in {"true", "false"}:
         raise ValueError
-    return text == "true"
+    return text.lower() == "true"
 
 
 def checked(given: Mapping[str, Any]) -> Settings:
