@@ -45,8 +45,3 @@ def test_each_models_metrics_are_found_in_its_own_lines():
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("True", True), ("false", False), ("False", False)])
 def test_a_truth_is_read_as_people_and_as_sagemakers_toolkit_write_it(text: str, value: bool):
     assert truth(text) is value
-
-
-def test_no_other_word_is_a_truth():
-    with pytest.raises(ValueError, match=""):
-        truth("yes")
