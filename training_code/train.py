@@ -84,12 +84,12 @@ def train(argv: Sequence[str] | None = None) -> None:
         folder = arguments.checkpoint_dir if group.rank == 0 else None  # rank 0's is everybody's
         checkpoints = opened(folder, data, settings, f"{group.size} x {machine}")
         if arguments.cross_validate:
-            folds.folds_of(data)  # before any work
+            cross_validation.folds_of(data)  # before any work
         job = Job(data, settings, arguments.model_dir, Run(machine, group), checkpoints)
         trained = train_family(arguments.models, job)
         if arguments.cross_validate and group.rank == 0:  # last, as it has no checkpoints
             results = {name: cross_validation.cross_validate(name, data, settings) for name in trained}
-            folds.write(arguments.output_dir, results, settings.top_k)
+            cross_validation.write(arguments.output_dir, results, settings.top_k)
 
 
 @dataclass(frozen=True)
