@@ -1,11 +1,8 @@
 """The peer implicit: alternating least squares (Hu, Koren and Volinsky 2008), compiled and threaded."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # implicit threads by itself, and asks for this
 
 import implicit
 import numpy as np

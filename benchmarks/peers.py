@@ -4,6 +4,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".venv-bench"
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}  # implicit threads by itself, and asks for this
 LEFT_OUT = f"left out: {FOLDER.name} is not set up; `make bench` installs requirements.bench.lock into it"
 
 

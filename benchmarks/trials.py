@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from . import measuring, peers
@@ -28,17 +29,17 @@ class Contender:
 
 def task(name: str, folder: Path, settings: Mapping[str, Any], peer: bool = False) -> Run:
     """Run one task in a process of its own: what it found and what it cost."""
-    python = peers.python() if peer else Path(sys.executable)
+    python, more = (peers.python(), peers.ENVIRONMENT) if peer else (Path(sys.executable), {})
     with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
         output = Path(scratch) / "found.json"
         words = [name, "--folder", str(folder), "--settings", json.dumps(settings), "--output", str(output)]
-        cost = command([str(python), "-m", "benchmarks.task", *words], Path(scratch))
+        cost = command([str(python), "-m", "benchmarks.task", *words], Path(scratch), more)
         return {**json.loads(output.read_text(encoding="utf-8")), **cost}
 
 
-def command(words: list[str], scratch: Path) -> Run:
+def command(words: list[str], scratch: Path, more: Mapping[str, str] = MappingProxyType({})) -> Run:
     """Run a command from the project's folder, which is where its modules are: what it cost."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
     return {name: round(value, 3) for name, value in asdict(measuring.run(words, scratch / "log", environment)).items()}
 
 

@@ -116,7 +116,7 @@ class Hyperparameters(Section):
     min_gain: Annotated[float, Field(ge=0, le=1)] = 0.0
     refit: bool = True
     pretrain: Literal["als", "blend", "parts"] = "als"
-    tune_lr: Annotated[float, Field(ge=1e-9, le=1)] = 0.0003
+    tune_lr: Annotated[float, Field(ge=1e-9, le=1)] = 0.0001
     pretrain_epochs: Annotated[int, Field(ge=1, le=10_000)] = 5
     als_factors: Annotated[int, Field(ge=1, le=1024)] = 128
     als_reg: Annotated[float, Field(ge=0, le=1e6)] = 0.005

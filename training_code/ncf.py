@@ -49,7 +49,12 @@ class NCF:
         """The network after its best epoch."""
         torch.manual_seed(settings.seed)
         network = cls.start(data, settings, watch)
-        return train(network, data, settings, watch, lambda network: cls(**network.arrays()).score)
+        return train(network, data, cls.pace(settings), watch, lambda network: cls(**network.arrays()).score)
+
+    @classmethod
+    def pace(cls, settings: Settings) -> Settings:
+        """The settings that its epochs run with."""
+        return settings
 
     @classmethod
     def fit(cls, data: Dataset, settings: Settings, watch: Watch) -> Self:
@@ -121,6 +126,10 @@ class NeuMF(NCF):
 
 class PretrainedNeuMF(NeuMF):
     """NeuMF that starts from implicit ALS, or as in the paper from a GMF and an MLP fitted before it."""
+
+    @classmethod
+    def pace(cls, settings: Settings) -> Settings:
+        return replace(settings, lr=settings.tune_lr)
 
     @classmethod
     def start(cls, data: Dataset, settings: Settings, watch: Watch) -> Network:

@@ -39,7 +39,7 @@ class Settings:
     pretrain: str = choice(
         "als", ("blend", "parts"), "neumf_pretrained's start: ALS, ALS and EASE, or a GMF and an MLP"
     )
-    tune_lr: float = number(0.0003, 1e-9, 1, "Adam's step for neumf_pretrained: gentle, as its start is good")
+    tune_lr: float = number(0.0001, 1e-9, 1, "Adam's step for neumf_pretrained: gentle, as its start is good")
     pretrain_epochs: int = number(5, 1, 10_000, "epochs of the GMF and the MLP that neumf_pretrained starts from")
     als_factors: int = number(128, 1, 1024, "implicit ALS: width")
     als_reg: float = number(0.005, 0, 1e6, "implicit ALS: L2, for each pair that it holds back")
@@ -62,10 +62,10 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
 
 
 def truth(text: str) -> bool:
-    """true or false."""
-    if text not in {"true", "false"}:
+    """true or false; SageMaker's toolkit reads `true` and passes True on."""
+    if text.lower() not in {"true", "false"}:
         raise ValueError
-    return text == "true"
+    return text.lower() == "true"
 
 
 def checked(given: Mapping[str, Any]) -> Settings:

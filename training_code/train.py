@@ -23,7 +23,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it a GPU'
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of a lost connection one line is enough, group.py's own
 
 import archive
-import folds
+import cross_validation
 from checkpoints import Checkpoints, data_digest, default_folder, opened
 from dataset import Dataset, TrainingError, load
 from device import DEVICES, chosen
@@ -84,12 +84,12 @@ def train(argv: Sequence[str] | None = None) -> None:
         folder = arguments.checkpoint_dir if group.rank == 0 else None  # rank 0's is everybody's
         checkpoints = opened(folder, data, settings, f"{group.size} x {machine}")
         if arguments.cross_validate:
-            folds.folds_of(data)  # before any work
+            cross_validation.folds_of(data)  # before any work
         job = Job(data, settings, arguments.model_dir, Run(machine, group), checkpoints)
         trained = train_family(arguments.models, job)
         if arguments.cross_validate and group.rank == 0:  # last, as it has no checkpoints
-            results = {name: folds.cross_validate(name, data, settings) for name in trained}
-            folds.write(arguments.output_dir, results, settings.top_k)
+            results = {name: cross_validation.cross_validate(name, data, settings) for name in trained}
+            cross_validation.write(arguments.output_dir, results, settings.top_k)
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,13 @@ def from_linear(data: Dataset, shape: Shape, settings: Settings, linear: Implici
     gmf = Generalised(replace(shape, factor_num=linear.users.shape[1]))
     mlp = Perceptron(shape)
     scale, shift = calibrated(data, settings, linear)
+    # a step of Adam is as long for each number: both sides of a factor get the same spread, so that neither is torn
+    sides = (linear.users, linear.items)
+    spreads = [np.maximum(np.linalg.norm(side, axis=0) / np.sqrt(len(side)), 1e-12) for side in sides]
+    balance = np.sqrt(spreads[1] / spreads[0])
     with torch.no_grad():
-        gmf.user.weight.copy_(torch.from_numpy(linear.users * np.float32(np.sqrt(scale))))
-        gmf.item.weight.copy_(torch.from_numpy(linear.items * np.float32(np.sqrt(scale))))
+        gmf.user.weight.copy_(torch.from_numpy(linear.users * balance * np.sqrt(scale)))
+        gmf.item.weight.copy_(torch.from_numpy(linear.items / balance * np.sqrt(scale)))
         mlp.last.weight.zero_()
         mlp.last.bias.zero_()
     return Network(torch.full((shape.items,), float(shift)), [gmf, mlp])

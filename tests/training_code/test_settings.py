@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 import pytest
 from dataset import TrainingError
 from models import MODELS
-from settings import Settings, checked
+from settings import Settings, checked, truth
 
 from pipelines import ncf, params
 
@@ -40,3 +40,8 @@ def test_each_models_metrics_are_found_in_its_own_lines():
     values = {name: match.group(1) for name, pattern in found.items() if (match := re.search(pattern, line))}
     own = {"HR": "0.3604", "NDCG": "0.2135", "Loss": "0.3704"}
     assert values == own | {f"neumf_pretrained:{name}": value for name, value in own.items()}
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("True", True), ("false", False), ("False", False)])
+def test_a_truth_is_read_as_people_and_as_sagemakers_toolkit_write_it(text: str, value: bool):
+    assert truth(text) is value

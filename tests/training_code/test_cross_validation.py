@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import checkerboard as board
-import folds
+import cross_validation
 import numpy as np
 import progress
 import pyarrow as pa
@@ -20,14 +20,14 @@ SETTINGS = Settings(als_factors=4, als_reg=0.01)
 
 def test_each_fold_is_judged_by_a_model_that_never_saw_it():
     data = checkerboard()
-    found = folds.cross_validate("als", replace(data, fold=np.arange(len(data.user)) % 3), SETTINGS)
+    found = cross_validation.cross_validate("als", replace(data, fold=np.arange(len(data.user)) % 3), SETTINGS)
     assert len(found) == 3
     assert all(quality.hr == 1.0 for quality in found)
 
 
 def test_data_without_folds_is_refused():
     with pytest.raises(TrainingError, match="the data has no folds"):
-        folds.cross_validate("als", checkerboard(), SETTINGS)
+        cross_validation.cross_validate("als", checkerboard(), SETTINGS)
 
 
 def test_the_job_writes_metrics_of_each_fold_as_csv_and_json(tmp_path: Path):
