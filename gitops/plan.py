@@ -84,11 +84,11 @@ def _loosened(path: str, base: str, head: str) -> list[str]:
     return gates.loosened(before, after) if before and after else []
 
 
-def _gate(path: str, data: bytes | None) -> params.Gate | None:
+def _gate(path: str, data: bytes | None) -> gates.Gate | None:
     if data is None:
         return None
     document = documents.load(Path(path), data.decode("utf-8", errors="replace"))
-    return models.parse(params.Gate, Path(path), document.get("gate") or {})
+    return models.parse(gates.Gate, Path(path), document.get("gate") or {})
 
 
 def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,14 +1,74 @@
-"""A gate as the rules a job is told, and what a change takes away from it."""
+"""A gate: its section of params, the rules a job is told, and what a change takes away from it."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
 
 from pipelines.identity import canonical
-from pipelines.params import Gate
+from pipelines.models import Section
+from pipelines.names import Measure, Metric, Slice
 
+Fraction = Annotated[float, Field(ge=0, le=1)]
+# what processing_code/baselines.py fits, popularity aside: that one is a matter of sanity
+Baseline = Literal["als", "ease", "item_knn"]
 Leaves = Mapping[tuple[str, ...], Any]
 # which way a rule's value becomes easier to meet; a rule of another name is judged by its removal alone
 EASIER = {"min": "lower", "max": "higher", "max_drop": "higher", "min_users": "lower", "interval": "higher"}
+
+
+class Bounds(Section):
+    """The least and the most a metric may be; one of them or both."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("is empty; give min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}; nothing could pass")
+        return self
+
+
+class Drop(Section):
+    """How much worse than a tuned baseline a candidate may be."""
+
+    max_drop: Fraction
+
+
+class Relative(Section):
+    """How much worse than the champion a candidate may be. Metric and level hold for the baselines too."""
+
+    metric: Metric = "ndcg@10"
+    interval: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    max_drop: Fraction = 0.001
+
+
+class Sanity(Section):
+    """What must hold whatever the numbers are."""
+
+    beat_popularity: bool = True
+    min_users: Annotated[int, Field(ge=1)] = 200
+
+
+class Gate(Section):
+    """What a candidate must reach before it is registered. There is no gate that is off: this is the least."""
+
+    absolute: Annotated[dict[Measure, Bounds], Field(min_length=1)] = {}  # noqa: RUF012 - pydantic copies it
+    relative: Relative = Relative()
+    # als: it is measured whatever the size of the catalogue
+    baselines: dict[Baseline, Drop] = {"als": Drop(max_drop=0.02)}  # noqa: RUF012
+    slices: dict[Slice, Annotated[dict[Metric, Bounds], Field(min_length=1)]] = {}  # noqa: RUF012
+    sanity: Sanity = Sanity()
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """Key of each rule that names a metric -> the metric."""
+        named = {f"gate.absolute.{name}": name for name in self.absolute}
+        named |= {f"gate.slices.{part}.{name}": name for part, names in self.slices.items() for name in names}
+        return {**named, "gate.relative.metric": self.relative.metric}
 
 
 def rules(gate: Gate) -> tuple[str, ...]:

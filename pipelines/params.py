@@ -11,8 +11,9 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pipelines import documents
 from pipelines import project as projects
 from pipelines.errors import ProjectError, nearest
+from pipelines.gates import Fraction, Gate
 from pipelines.models import Section, parse
-from pipelines.names import Column, Digest, Group, Instance, LockPath, Measure, Metric, PartitionKey, Slice, Word
+from pipelines.names import Column, Digest, Group, Instance, LockPath, PartitionKey, Word
 from pipelines.space import Dimension, Search, dimensions, refuse_unless_trained
 
 PIPELINES = {"ncf": "pipelines.ncf"}  # name in `pipeline:` -> module with define(); a new pipeline is one line here
@@ -27,9 +28,6 @@ def known_pipeline(name: str) -> str:
 
 
 Pipeline = Annotated[str, AfterValidator(known_pipeline), Field(json_schema_extra={"enum": sorted(PIPELINES)})]
-# what processing_code/baselines.py fits, popularity aside: that one is a matter of sanity
-Baseline = Literal["als", "ease", "item_knn"]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 Depths = Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(strict=False, min_length=1, max_length=10)]
 # what training_code/models.py can train
 Model = Literal["gmf", "mlp", "neumf", "neumf_pretrained", "als", "ease"]
@@ -142,60 +140,6 @@ class Evaluate(Section):
         if len(set(depths)) != len(depths):
             raise ValueError("each depth once")
         return depths
-
-
-class Bounds(Section):
-    """The least and the most a metric may be; one of them or both."""
-
-    min: float | None = None
-    max: float | None = None
-
-    @model_validator(mode="after")
-    def _some(self) -> Self:
-        if self.min is None and self.max is None:
-            raise ValueError("is empty; give min, max or both")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}; nothing could pass")
-        return self
-
-
-class Drop(Section):
-    """How much worse than a tuned baseline a candidate may be."""
-
-    max_drop: Fraction
-
-
-class Relative(Section):
-    """How much worse than the champion a candidate may be. Metric and level hold for the baselines too."""
-
-    metric: Metric = "ndcg@10"
-    interval: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
-    max_drop: Fraction = 0.001
-
-
-class Sanity(Section):
-    """What must hold whatever the numbers are."""
-
-    beat_popularity: bool = True
-    min_users: Annotated[int, Field(ge=1)] = 200
-
-
-class Gate(Section):
-    """What a candidate must reach before it is registered. There is no gate that is off: this is the least."""
-
-    absolute: Annotated[dict[Measure, Bounds], Field(min_length=1)] = {}  # noqa: RUF012 - pydantic copies it
-    relative: Relative = Relative()
-    # als: it is measured whatever the size of the catalogue
-    baselines: dict[Baseline, Drop] = {"als": Drop(max_drop=0.02)}  # noqa: RUF012
-    slices: dict[Slice, Annotated[dict[Metric, Bounds], Field(min_length=1)]] = {}  # noqa: RUF012
-    sanity: Sanity = Sanity()
-
-    @property
-    def metrics(self) -> dict[str, str]:
-        """Key of each rule that names a metric -> the metric."""
-        named = {f"gate.absolute.{name}": name for name in self.absolute}
-        named |= {f"gate.slices.{part}.{name}": name for part, names in self.slices.items() for name in names}
-        return {**named, "gate.relative.metric": self.relative.metric}
 
 
 class Registry(Section):

@@ -105,7 +105,7 @@ def test_changing_epochs_keeps_what_prepare_made(
 def test_changing_the_gate_keeps_the_model(
     steps: Steps, given: params.Params, digests: sources.Sources, account: cloud.Cloud
 ):
-    changed = recompiled(given, digests, account, gate={"sanity": params.Sanity(min_users=1)})
+    changed = recompiled(given, digests, account, gate={"sanity": gates.Sanity(min_users=1)})
     assert written(changed["Train"]) == written(steps["Train"])
     assert written(changed["Evaluate"]) != written(steps["Evaluate"])
 
@@ -180,7 +180,7 @@ def test_a_gate_is_told_rule_by_rule(steps: Steps, given: params.Params):
 def test_a_long_gate_fits_and_one_too_long_is_refused_before_anything_starts(
     given: params.Params, digests: sources.Sources, account: cloud.Cloud
 ):
-    bounds = {f"ndcg@{depth}": params.Bounds(min=0.123456) for depth in range(10, 100)}
+    bounds = {f"ndcg@{depth}": gates.Bounds(min=0.123456) for depth in range(10, 100)}
     recompiled(given, digests, account, gate={"absolute": dict(list(bounds.items())[:60])})
     with pytest.raises(ProjectError, match="SageMaker takes 100"):
         recompiled(given, digests, account, gate={"absolute": bounds})

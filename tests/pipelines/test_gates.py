@@ -8,9 +8,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.gates import loosened, rules
+from pipelines.gates import Gate, loosened, rules
 from pipelines.models import parse
-from pipelines.params import Gate
 
 ROOT = Path(__file__).parent.parent.parent
 STRICT: dict[str, Any] = {

@@ -21,8 +21,7 @@ from problems import ProcessingError
 from rules import read_rules
 from training_jobs import changed, files
 
-from pipelines.gates import rules
-from pipelines.params import Gate
+from pipelines.gates import Gate, rules
 
 GATE = [
     "absolute.ndcg@10.min=0.9",
