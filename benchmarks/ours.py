@@ -101,9 +101,9 @@ def scale(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     network = training("models").MODELS[settings["model"]].start(data, own, None)
     state = fitting.begin(network, own)
     state.optimiser = counted = Counted(state.optimiser, settings["steps"])
-    negatives = training("sampling").Negatives(data, own.sampling)
+    draw = training("samples").samples(data, own, state.run)
     with contextlib.suppress(Enough):
-        fitting.run_epoch(state, data, negatives, own)
+        fitting.run_epoch(state, draw, own)
     moments = counted.moments
     rows = max(1, own.batch_size // (1 + own.num_ng)) * (1 + own.num_ng)
     return {
