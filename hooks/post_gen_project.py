@@ -9,6 +9,7 @@ from pathlib import Path
 TEMPLATE = Path(r"{{ template_root() }}")
 COPIED = (
     ".ci",
+    ".gitattributes",
     ".gitignore",
     ".gitlab-ci.yml",
     "CHANGELOG.md",
