@@ -223,6 +223,6 @@ def show_answers(world: World, environment: str, week: int) -> list[dict[str, An
     story.say(f"  {'recommended':<34}  first bought in the week the model had not seen")
     for item, other in zip(items, others + [""] * 10, strict=False):
         mark = "*" if item in really else " "
-        story.say(f"  {mark} {names.get(item, item):<32}  {names.get(other, other)}")
+        story.say(f"  {mark} {names.get(item, f'product {item}'):<32}  {names.get(other, other)}")
     story.say(f"  * {len(hits)} of the 10 are among its {len(really)} first-time purchases of that week")
     return [{"itemId": item, "name": names.get(item, item), "bought": item in really} for item in items]
