@@ -2,6 +2,7 @@
 
 from ..service import Service
 from . import (
+    capacities,
     endpoint_configs,
     endpoints,
     executions,
@@ -27,6 +28,7 @@ _MODULES = (
     models,
     endpoint_configs,
     endpoints,
+    capacities,
     tags,
 )
 

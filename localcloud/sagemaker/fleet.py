@@ -1,8 +1,9 @@
-"""The servers behind an endpoint's variants: started together, chosen by weight, drained together."""
+"""The servers behind an endpoint's variants: started together, chosen by weight, scaled and drained."""
 
 import random
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,32 +22,31 @@ DRAIN_SECONDS = 60.0
 
 @dataclass
 class Variant:
-    """A production variant that serves."""
+    """A variant that serves. What it is to become while its endpoint is Updating is in the `desired` fields."""
 
     row: Row
-    image: str
+    spec: Spec
     servers: list[Server]
+    weight: float
+    desired_weight: float
+    desired_count: int
 
     @property
     def name(self) -> str:
         return str(self.row["VariantName"])
 
-    @property
-    def weight(self) -> float:
-        return float(self.row["InitialVariantWeight"])
-
     def description(self) -> Row:
         """ProductionVariantSummary."""
-        count = len(self.servers)
+        image = self.spec.container["Image"]
         return {
             "VariantName": self.name,
             "DeployedImages": [
-                {"SpecifiedImage": self.image, "ResolvedImage": self.image, "ResolutionTime": self.row["Deployed"]}
+                {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": self.row["Deployed"]}
             ],
             "CurrentWeight": self.weight,
-            "DesiredWeight": self.weight,
-            "CurrentInstanceCount": count,
-            "DesiredInstanceCount": count,
+            "DesiredWeight": self.desired_weight,
+            "CurrentInstanceCount": len(self.servers),
+            "DesiredInstanceCount": self.desired_count,
         }
 
 
@@ -55,6 +55,7 @@ class Fleet:
 
     def __init__(self, cloud: "Cloud", endpoint: str, config: Row) -> None:
         self.config = config
+        self._cloud = cloud
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._retired = False
@@ -63,20 +64,15 @@ class Fleet:
 
     def start(self) -> None:
         """Bring every server to health, or raise the first ServerError (what has started then waits for `stop`)."""
-        for variant in self.variants:
-            for server in variant.servers:
-                server.start()
+        for server in self._servers():
+            server.start()
 
     def acquire(self, target: str | None) -> tuple[Variant, Server] | None:
         """A server of the target variant, or of one drawn by weight; None if there is none, or no more."""
         with self._lock:
-            candidates = [variant for variant in self.variants if target in (None, variant.name)]
-            if not candidates or self._retired:
+            variant = None if self._retired else _drawn(self.variants, target)
+            if variant is None:
                 return None
-            weights = [variant.weight for variant in candidates]
-            variant = candidates[0]
-            if len(candidates) > 1 and sum(weights) > 0:
-                variant = random.choices(candidates, weights)[0]  # noqa: S311 traffic shares are no secret
             server = min(variant.servers, key=lambda item: item.in_flight)
             server.in_flight += 1
             return variant, server
@@ -87,30 +83,73 @@ class Fleet:
             server.in_flight -= 1
             self._idle.notify_all()
 
+    def adjust(self) -> None:
+        """Bring every variant to what is desired of it: new servers first, then the weights, then the drained end.
+
+        ServerError if a new server never became healthy; nothing has changed then.
+        """
+        added = {variant.name: self._added(variant) for variant in self.variants}
+        try:
+            for servers in added.values():
+                for server in servers:
+                    server.start()
+        except Exception:
+            _stop([server for servers in added.values() for server in servers])
+            raise
+        with self._lock:
+            surplus = []
+            for variant in self.variants:
+                servers = [*variant.servers, *added[variant.name]]
+                variant.servers, rest = servers[: variant.desired_count], servers[variant.desired_count :]
+                variant.weight = variant.desired_weight
+                surplus += rest
+        self._drain(surplus)
+        _stop(surplus)
+
     def retire(self) -> None:
         """Wait until nothing is in flight any more, then stop; new requests already go elsewhere."""
-        deadline = time.monotonic() + DRAIN_SECONDS
-        with self._idle:
+        with self._lock:
             self._retired = True
-            while any(server.in_flight for server in self._servers()) and time.monotonic() < deadline:
-                self._idle.wait(0.5)
+        self._drain(self._servers())
         self.stop()
 
     def stop(self) -> None:
         """Stop every server at once."""
-        threads = [threading.Thread(target=server.stop, daemon=True) for server in self._servers()]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        _stop(self._servers())
+
+    def _added(self, variant: Variant) -> list[Server]:
+        return [Server(self._cloud, variant.spec) for _ in range(variant.desired_count - len(variant.servers))]
+
+    def _drain(self, servers: Sequence[Server]) -> None:
+        deadline = time.monotonic() + DRAIN_SECONDS
+        with self._idle:
+            while any(server.in_flight for server in servers) and time.monotonic() < deadline:
+                self._idle.wait(0.5)
 
     def _servers(self) -> list[Server]:
         return [server for variant in self.variants for server in variant.servers]
+
+
+def _drawn(variants: Sequence[Variant], target: str | None) -> Variant | None:
+    """The variant that answers one request; one without weight only answers who asks for it by name."""
+    if target is not None:
+        return next((variant for variant in variants if variant.name == target), None)
+    weights = [variant.weight for variant in variants]
+    return random.choices(variants, weights)[0] if sum(weights) > 0 else None  # noqa: S311 traffic shares are no secret
+
+
+def _stop(servers: Sequence[Server]) -> None:
+    threads = [threading.Thread(target=server.stop, daemon=True) for server in servers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def _variant(cloud: "Cloud", endpoint: str, row: Row) -> Variant:
     container = models.find(cloud, row["ModelName"])["Runs"]
     seconds = row.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_SECONDS) / SCALE
     spec = Spec(endpoint, row["VariantName"], container, seconds)
-    servers = [Server(cloud, spec) for _ in range(row["InitialInstanceCount"])]
-    return Variant({**row, "Deployed": now()}, container["Image"], servers)
+    weight, count = float(row["InitialVariantWeight"]), row["InitialInstanceCount"]
+    servers = [Server(cloud, spec) for _ in range(count)]
+    return Variant({**row, "Deployed": now()}, spec, servers, weight, weight, count)
