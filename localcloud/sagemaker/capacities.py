@@ -35,7 +35,7 @@ def _variant(endpoint: Endpoint, fleet: Fleet, row: Row) -> Variant:
     name = row["VariantName"]
     if row.get("DesiredInstanceCount") == 0:
         raise invalid(f"DesiredInstanceCount of variant {name} must be at least 1.")
-    for variant in fleet.variants:
+    for variant in fleet.all_variants:
         if variant.name == name:
             return variant
     raise invalid(f'The variant name(s) "{name}" do not exist in endpoint "{endpoint.arn}".')
@@ -48,7 +48,7 @@ def _adjust(cloud: "Cloud", endpoint: Endpoint, fleet: Fleet) -> None:
     except Exception as error:  # noqa: BLE001 whatever it is, the endpoint must leave its passing state
         members["FailureReason"] = str(error) if isinstance(error, ServerError) else f"InternalServerError: {error}"
         with lock(cloud):
-            for variant in fleet.variants:
+            for variant in fleet.all_variants:
                 variant.desired_weight, variant.desired_count = variant.weight, len(variant.servers)
     endpoints.change(cloud, endpoint, EndpointStatus="InService", **members)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import endpoint_configs, tags
+from . import capture, endpoint_configs, tags
 from .fleet import Fleet
 from .job import event_detail
 from .server import ServerError
@@ -93,10 +93,20 @@ def describe_endpoint(cloud: "Cloud", request: Row) -> Row:
         endpoint = find(cloud, request["EndpointName"])
         row = dict(endpoint.row)
         if endpoint.fleet:
-            row["ProductionVariants"] = [variant.description() for variant in endpoint.fleet.variants]
+            row |= _serving(endpoint.fleet)
         if endpoint.coming:
             row["PendingDeploymentSummary"] = {"EndpointConfigName": endpoint.coming}
         return row
+
+
+def _serving(fleet: Fleet) -> Row:
+    """What DescribeEndpoint says of that which answers."""
+    found: Row = {"ProductionVariants": [variant.description() for variant in fleet.variants]}
+    if fleet.shadows:
+        found["ShadowProductionVariants"] = [variant.description() for variant in fleet.shadows]
+    if fleet.config.get("DataCaptureConfig"):
+        found["DataCaptureConfig"] = capture.description(fleet.config["DataCaptureConfig"])
+    return found
 
 
 def list_endpoints(cloud: "Cloud", request: Row) -> Row:

@@ -4,11 +4,14 @@ import random
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from . import models
+from . import models, traffic
+from .capture import Capture
+from .exchange import Call, Exchange, perform
 from .server import Server, Spec
+from .shadow import Shadow
 from .store import Row, lock, now
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 STARTUP_SECONDS = 480.0
 SCALE = 20.0
 DRAIN_SECONDS = 60.0
+TARGET_VARIANT = "X-Amzn-SageMaker-Target-Variant"
 
 
 @dataclass
@@ -56,11 +60,16 @@ class Fleet:
     def __init__(self, cloud: "Cloud", endpoint: str, config: Row) -> None:
         self.config = config
         self._cloud = cloud
+        self._endpoint = endpoint
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._retired = False
         with lock(cloud):
             self.variants = [_variant(cloud, endpoint, row) for row in config["ProductionVariants"]]
+            self.shadows = [_variant(cloud, endpoint, row) for row in config.get("ShadowProductionVariants", [])]
+        captured = config.get("DataCaptureConfig", {})
+        self._capture = Capture(cloud, endpoint, captured) if captured.get("EnableCapture") else None
+        self._copies = Shadow(f"shadow {endpoint}", self._answer_copy) if self.shadows else None
 
     def start(self) -> None:
         """Bring every server to health, or raise the first ServerError (what has started then waits for `stop`)."""
@@ -71,11 +80,7 @@ class Fleet:
         """A server of the target variant, or of one drawn by weight; None if there is none, or no more."""
         with self._lock:
             variant = None if self._retired else _drawn(self.variants, target)
-            if variant is None:
-                return None
-            server = min(variant.servers, key=lambda item: item.in_flight)
-            server.in_flight += 1
-            return variant, server
+            return (variant, _taken(variant)) if variant else None
 
     def release(self, server: Server) -> None:
         """The request is answered."""
@@ -83,12 +88,36 @@ class Fleet:
             server.in_flight -= 1
             self._idle.notify_all()
 
+    def captures(self) -> bool:
+        """Whether the next call is to be captured."""
+        return self._capture is not None and self._capture.sampled()
+
+    def observe(self, exchange: Exchange, overhead: float | None) -> None:
+        """Count an answered call, capture it if that was decided, and perhaps have a copy of it answered."""
+        traffic.record(self._cloud, self._endpoint, exchange, overhead)
+        if self._capture and exchange.call.captured:
+            self._capture.record(exchange)
+        if self._copies and overhead is not None:
+            self._copies.offer(exchange.call, _share(self.variants[0], self.shadows[0]))
+
+    def _answer_copy(self, call: Call) -> None:
+        """Have the shadow variant answer; it is not told which variant the original was for."""
+        variant = self.shadows[0]
+        headers = {name: value for name, value in call.headers.items() if name != TARGET_VARIANT}
+        with self._lock:
+            server = _taken(variant)
+        try:
+            exchange = perform(variant, server, replace(call, headers=headers))
+        finally:
+            self.release(server)
+        self.observe(exchange, None)
+
     def adjust(self) -> None:
         """Bring every variant to what is desired of it: new servers first, then the weights, then the drained end.
 
         ServerError if a new server never became healthy; nothing has changed then.
         """
-        added = {variant.name: self._added(variant) for variant in self.variants}
+        added = {variant.name: self._added(variant) for variant in self.all_variants}
         try:
             for servers in added.values():
                 for server in servers:
@@ -98,7 +127,7 @@ class Fleet:
             raise
         with self._lock:
             surplus = []
-            for variant in self.variants:
+            for variant in self.all_variants:
                 servers = [*variant.servers, *added[variant.name]]
                 variant.servers, rest = servers[: variant.desired_count], servers[variant.desired_count :]
                 variant.weight = variant.desired_weight
@@ -110,12 +139,21 @@ class Fleet:
         """Wait until nothing is in flight any more, then stop; new requests already go elsewhere."""
         with self._lock:
             self._retired = True
-        self._drain(self._servers())
+        self._drain([server for variant in self.variants for server in variant.servers])
         self.stop()
 
     def stop(self) -> None:
-        """Stop every server at once."""
+        """Stop every server at once; what was captured is written first."""
+        if self._copies:
+            self._copies.close()
+        if self._capture:
+            self._capture.close()
         _stop(self._servers())
+
+    @property
+    def all_variants(self) -> list[Variant]:
+        """Those in production, and the shadow."""
+        return [*self.variants, *self.shadows]
 
     def _added(self, variant: Variant) -> list[Server]:
         return [Server(self._cloud, variant.spec) for _ in range(variant.desired_count - len(variant.servers))]
@@ -127,7 +165,19 @@ class Fleet:
                 self._idle.wait(0.5)
 
     def _servers(self) -> list[Server]:
-        return [server for variant in self.variants for server in variant.servers]
+        return [server for variant in self.all_variants for server in variant.servers]
+
+
+def _share(production: Variant, shadow: Variant) -> float:
+    """The part of the requests that the shadow gets a copy of: its weight relative to the other's, at most all."""
+    return min(shadow.weight / production.weight, 1.0) if production.weight else float(shadow.weight > 0)
+
+
+def _taken(variant: Variant) -> Server:
+    """The least busy server of a variant, one request busier."""
+    server = min(variant.servers, key=lambda item: item.in_flight)
+    server.in_flight += 1
+    return server
 
 
 def _drawn(variants: Sequence[Variant], target: str | None) -> Variant | None:

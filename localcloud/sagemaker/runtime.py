@@ -4,10 +4,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..service import CloudError
-from . import traffic
 from .endpoints import Endpoint
 from .exchange import Call, Exchange, perform
-from .fleet import Fleet, Variant
+from .fleet import TARGET_VARIANT, Fleet, Variant
 from .server import Server
 from .store import Row, table
 
@@ -20,7 +19,7 @@ _HEADERS = {
     "Accept": "Accept",
     "CustomAttributes": ATTRIBUTES,
     "InferenceId": "X-Amzn-SageMaker-Inference-Id",
-    "TargetVariant": "X-Amzn-SageMaker-Target-Variant",
+    "TargetVariant": TARGET_VARIANT,
 }
 _REFUSED = (
     "TargetModel",
@@ -42,10 +41,10 @@ def invoke_endpoint(cloud: "Cloud", request: Row) -> Row:
     name = request["EndpointName"]
     fleet, variant, server = _acquire(cloud, name, request.get("TargetVariant"))
     try:
-        exchange = perform(variant, server, _call(request))
+        exchange = perform(variant, server, _call(request, fleet.captures()))
+        fleet.observe(exchange, time.perf_counter() - arrived - exchange.seconds)
     finally:
         fleet.release(server)
-    traffic.record(cloud, name, exchange, time.perf_counter() - arrived - exchange.seconds)
     if not exchange.succeeded:
         raise _model_error(cloud, name, exchange)
     return _answer(exchange)
@@ -65,9 +64,9 @@ def _acquire(cloud: "Cloud", name: str, target: str | None) -> tuple[Fleet, Vari
     raise CloudError("ValidationError", f"Endpoint {name} of account {cloud.account} not found.")
 
 
-def _call(request: Row) -> Call:
+def _call(request: Row, captured: bool) -> Call:
     headers = {header: request[member] for member, header in _HEADERS.items() if request.get(member)}
-    return Call(_bytes(request["Body"]), headers, inference_id=request.get("InferenceId", ""))
+    return Call(_bytes(request["Body"]), headers, inference_id=request.get("InferenceId", ""), captured=captured)
 
 
 def _answer(exchange: Exchange) -> Row:

@@ -42,12 +42,12 @@ class Sample:
     metrics: Mapping[str, float]
 
 
-def record(cloud: "Cloud", endpoint: str, exchange: Exchange, overhead: float) -> None:
-    """Note one call. `overhead` is what SageMaker itself took of the answer's time, in seconds."""
+def record(cloud: "Cloud", endpoint: str, exchange: Exchange, overhead: float | None) -> None:
+    """Note one call. `overhead` is what SageMaker itself took of the answer's time, in seconds; a copy has none."""
     _batches(cloud).add(Sample(endpoint, exchange.variant, now(), metrics(exchange, overhead)))
 
 
-def metrics(exchange: Exchange, overhead: float) -> dict[str, float]:
+def metrics(exchange: Exchange, overhead: float | None) -> dict[str, float]:
     """What SageMaker says of one call: counts, and times in microseconds."""
     return {
         "Invocations": 1.0,
@@ -56,7 +56,7 @@ def metrics(exchange: Exchange, overhead: float) -> dict[str, float]:
         "Invocation5XXErrors": float(exchange.status >= 500),
         "InvocationModelErrors": float(not exchange.succeeded),
         "ModelLatency": exchange.seconds * 1e6,
-        "OverheadLatency": overhead * 1e6,
+        **({} if overhead is None else {"OverheadLatency": overhead * 1e6}),
         **exchange.loading,
     }
 

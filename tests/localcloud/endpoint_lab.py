@@ -11,7 +11,7 @@ from typing import Any
 from tests.localcloud.sagemaker_lab import ROLE, Lab, archive, until
 
 SERVER = """
-import http.server, json, os, sys
+import http.server, json, os, sys, time
 assert sys.argv[1:] == ["serve"], sys.argv
 model = open(os.environ["SAGEMAKER_BASE_DIR"] + "/model/name").read()
 if model == "crashes":
@@ -28,11 +28,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if body == b"die":
+        if body == b"die" or model == "dies":
             os._exit(3)
+        if model == "hangs":
+            time.sleep(600)
         if body == b"bad":
             return self.answer(400, b'{"error": "bad"}')
-        if body == b"boom":
+        if body == b"boom" or model == "fails":
             return self.answer(500, b"{}")
         said = {"model": model, "run": os.environ["RUN_ID"], "body": body.decode(), "accept": self.headers["Accept"]}
         said |= {"pid": os.getpid()} | ({"names": list(os.environ)} if body == b"environment" else {})
