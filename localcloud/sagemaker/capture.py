@@ -72,9 +72,9 @@ def event(exchange: Exchange, config: Row) -> Row:
     if modes & {"Input", "InputAndOutput"}:
         content_type = call.headers.get("Content-Type", "application/octet-stream")
         captured["endpointInput"] = _data("INPUT", call.body, content_type, config)
-    if modes & {"Output", "InputAndOutput"} and exchange.succeeded:
-        content_type = exchange.headers.get("Content-Type", "application/octet-stream")
-        captured["endpointOutput"] = _data("OUTPUT", exchange.body, content_type, config)
+    if modes & {"Output", "InputAndOutput"} and exchange.reply.succeeded:
+        content_type = exchange.reply.headers.get("Content-Type", "application/octet-stream")
+        captured["endpointOutput"] = _data("OUTPUT", exchange.reply.body, content_type, config)
     inference = {"inferenceId": call.inference_id} if call.inference_id else {}
     metadata = {"eventId": call.event_id, **inference, "inferenceTime": call.moment.strftime(_SECONDS)}
     return {"captureData": captured, "eventMetadata": metadata, "eventVersion": "0"}

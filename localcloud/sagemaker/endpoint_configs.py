@@ -42,7 +42,9 @@ def create_endpoint_config(cloud: "Cloud", request: Row) -> Row:
         if name in table(cloud, TABLE):
             raise invalid(f'Cannot create already existing endpoint configuration "{row["EndpointConfigArn"]}".')
         for variant in (variant for variants in groups.values() for variant in variants):
-            models.find(cloud, variant["ModelName"])
+            model = models.find(cloud, variant["ModelName"])
+            if SHADOW in groups and model["Runs"].get("Mode") == models.MULTI_MODEL:
+                raise invalid(f"{SHADOW} and multi-model containers do not go together.")
         table(cloud, TABLE)[name] = row
     tags.keep(cloud, row["EndpointConfigArn"], request.get("Tags"))
     return {"EndpointConfigArn": row["EndpointConfigArn"]}

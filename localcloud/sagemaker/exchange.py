@@ -1,13 +1,10 @@
 """One call of an endpoint: what the container was asked, by which variant, and what it answered."""
 
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
-
-from urllib3.exceptions import HTTPError
 
 from .store import now
 
@@ -30,15 +27,12 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Exchange:
-    """A call and its answer. `status` is 0 if the container gave none; `seconds` is the container's own time.
+class Reply:
+    """What a container answered. `status` is 0 if it did not; `seconds` is how long that took.
 
-    `loading` are the multi-model metrics of this call by name, in the units in which CloudWatch gets them.
+    `loading` are the multi-model metrics of the call by name, in the units in which CloudWatch gets them.
     """
 
-    call: Call
-    variant: str
-    instances: int
     status: int
     body: bytes
     headers: Mapping[str, str]
@@ -50,15 +44,16 @@ class Exchange:
         return 200 <= self.status < 300
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """A call and its reply, by one variant of so many instances."""
+
+    call: Call
+    variant: str
+    instances: int
+    reply: Reply
+
+
 def perform(variant: "Variant", server: "Server", call: Call) -> Exchange:
     """Hand a call to a server and wait for what comes of it."""
-    started = time.perf_counter()
-    headers: Mapping[str, str] = {}
-    try:
-        response = server.call(call.body, call.headers)
-        status, body, headers = response.status, response.data, response.headers
-    except HTTPError as error:
-        status = 0
-        body = f"Your invocation failed while waiting for a response from container primary ({error})".encode()
-    seconds = time.perf_counter() - started
-    return Exchange(call, variant.name, len(variant.servers), status, body, headers, seconds)
+    return Exchange(call, variant.name, len(variant.servers), server.invoke(call))

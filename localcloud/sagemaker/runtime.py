@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..service import CloudError
 from .endpoints import Endpoint
-from .exchange import Call, Exchange, perform
+from .exchange import Call, Exchange, Reply, perform
 from .fleet import TARGET_VARIANT, Fleet, Variant
 from .server import Server
 from .store import Row, table
@@ -20,9 +20,9 @@ _HEADERS = {
     "CustomAttributes": ATTRIBUTES,
     "InferenceId": "X-Amzn-SageMaker-Inference-Id",
     "TargetVariant": TARGET_VARIANT,
+    "TargetModel": "X-Amzn-SageMaker-Target-Model",
 }
 _REFUSED = (
-    "TargetModel",
     "TargetContainerHostname",
     "EnableExplanations",
     "InferenceComponentName",
@@ -41,12 +41,13 @@ def invoke_endpoint(cloud: "Cloud", request: Row) -> Row:
     name = request["EndpointName"]
     fleet, variant, server = _acquire(cloud, name, request.get("TargetVariant"))
     try:
+        _check_target(name, server, request.get("TargetModel"))
         exchange = perform(variant, server, _call(request, fleet.captures()))
-        fleet.observe(exchange, time.perf_counter() - arrived - exchange.seconds)
+        fleet.observe(exchange, time.perf_counter() - arrived - exchange.reply.seconds)
     finally:
         fleet.release(server)
-    if not exchange.succeeded:
-        raise _model_error(cloud, name, exchange)
+    if not exchange.reply.succeeded:
+        raise _model_error(cloud, name, exchange.reply)
     return _answer(exchange)
 
 
@@ -64,24 +65,34 @@ def _acquire(cloud: "Cloud", name: str, target: str | None) -> tuple[Fleet, Vari
     raise CloudError("ValidationError", f"Endpoint {name} of account {cloud.account} not found.")
 
 
+def _check_target(name: str, server: Server, target: str | None) -> None:
+    if target and server.models is None:
+        message = f"Endpoint {name} is not a multi-model endpoint and does not support target model header."
+        raise CloudError("ValidationError", message)
+    if not target and server.models is not None:
+        raise CloudError("ValidationError", f"Endpoint {name} is a multi-model endpoint and requires TargetModel.")
+
+
 def _call(request: Row, captured: bool) -> Call:
     headers = {header: request[member] for member, header in _HEADERS.items() if request.get(member)}
-    return Call(_bytes(request["Body"]), headers, inference_id=request.get("InferenceId", ""), captured=captured)
+    inference, target = request.get("InferenceId", ""), request.get("TargetModel", "")
+    return Call(_bytes(request["Body"]), headers, inference, target, captured)
 
 
 def _answer(exchange: Exchange) -> Row:
+    headers = exchange.reply.headers
     answer = {
-        "Body": exchange.body,
-        "ContentType": exchange.headers.get("Content-Type", "application/octet-stream"),
+        "Body": exchange.reply.body,
+        "ContentType": headers.get("Content-Type", "application/octet-stream"),
         "InvokedProductionVariant": exchange.variant,
     }
-    if ATTRIBUTES in exchange.headers:
-        answer["CustomAttributes"] = exchange.headers[ATTRIBUTES]
+    if ATTRIBUTES in headers:
+        answer["CustomAttributes"] = headers[ATTRIBUTES]
     return answer
 
 
-def _model_error(cloud: "Cloud", name: str, exchange: Exchange) -> CloudError:
-    status, text = exchange.status, exchange.body.decode(errors="replace")
+def _model_error(cloud: "Cloud", name: str, reply: Reply) -> CloudError:
+    status, text = reply.status, reply.body.decode(errors="replace")
     side = "client" if 400 <= status < 500 else "server"
     group = f"/aws/sagemaker/Endpoints/{name}"
     message = (

@@ -16,7 +16,9 @@ from urllib3.exceptions import HTTPError
 from ..service import CloudError
 from . import archives, transfers
 from .container import FLUSH_SECONDS, Lines, inside
-from .models import archive
+from .exchange import Call, Reply
+from .models import MULTI_MODEL, archive
+from .multi_model import MOST, Models
 from .store import Row, folder
 
 if TYPE_CHECKING:
@@ -54,6 +56,12 @@ class Server:
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._pool = urllib3.HTTPConnectionPool("127.0.0.1", 1)
+        self.models = self._multi_model() if spec.container.get("Mode") == MULTI_MODEL else None
+
+    def _multi_model(self) -> Models:
+        caching = self.spec.container.get("MultiModelConfig", {}).get("ModelCacheSetting", "Enabled") == "Enabled"
+        prefix, most = self.spec.container["ModelDataUrl"], MOST if caching else 0
+        return Models(self._cloud, prefix, self._base / "models", self.ask, most)
 
     def start(self) -> None:
         """Fetch the model, start the container and wait until it is healthy; ServerError if it never is."""
@@ -69,11 +77,23 @@ class Server:
         self._await_health()
         threading.Thread(target=self._keep_alive, name=f"keep {self.spec.endpoint}", daemon=True).start()
 
-    def call(self, body: bytes, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        """POST /invocations over a kept connection; HTTPError when the container does not answer."""
-        return self._pool.urlopen(
-            "POST", "/invocations", body=body, headers=headers, retries=False, timeout=INVOKE_SECONDS
-        )
+    def invoke(self, call: Call) -> Reply:
+        """The reply of the model, in a multi-model container of the one that the call is for."""
+        return self.models.invoke(call) if self.models else self.ask("POST", "/invocations", call)
+
+    def ask(self, method: str, path: str, call: Call) -> Reply:
+        """One request over a kept connection; a reply of status 0 says why the container did not answer."""
+        started = time.perf_counter()
+        headers: Mapping[str, str] = {}
+        try:
+            response = self._pool.urlopen(
+                method, path, body=call.body, headers=call.headers, retries=False, timeout=INVOKE_SECONDS
+            )
+            status, body, headers = response.status, response.data, response.headers
+        except HTTPError as error:
+            status = 0
+            body = f"Your invocation failed while waiting for a response from container primary ({error})".encode()
+        return Reply(status, body, headers, time.perf_counter() - started)
 
     def stop(self) -> None:
         """SIGTERM, a moment to drain, SIGKILL; its files go too."""
@@ -87,7 +107,7 @@ class Server:
         model = self._base / "model"
         model.mkdir(exist_ok=True)
         data = archive(self.spec.container)
-        if data is None:
+        if data is None or self.models:
             return
         uri, packed = data
         if not packed:
@@ -109,6 +129,7 @@ class Server:
             **self._cloud.environment(),
             "PYTHONUNBUFFERED": "1",
             **own,
+            **({"SAGEMAKER_MULTI_MODEL": "true"} if self.models else {}),
             "SAGEMAKER_BASE_DIR": str(self._base),
             "SAGEMAKER_BIND_TO_PORT": str(port),
         }

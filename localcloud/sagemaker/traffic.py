@@ -52,12 +52,12 @@ def metrics(exchange: Exchange, overhead: float | None) -> dict[str, float]:
     return {
         "Invocations": 1.0,
         "InvocationsPerInstance": 1.0 / exchange.instances,
-        "Invocation4XXErrors": float(400 <= exchange.status < 500),
-        "Invocation5XXErrors": float(exchange.status >= 500),
-        "InvocationModelErrors": float(not exchange.succeeded),
-        "ModelLatency": exchange.seconds * 1e6,
+        "Invocation4XXErrors": float(400 <= exchange.reply.status < 500),
+        "Invocation5XXErrors": float(exchange.reply.status >= 500),
+        "InvocationModelErrors": float(not exchange.reply.succeeded),
+        "ModelLatency": exchange.reply.seconds * 1e6,
         **({} if overhead is None else {"OverheadLatency": overhead * 1e6}),
-        **exchange.loading,
+        **exchange.reply.loading,
     }
 
 

@@ -58,6 +58,72 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_
 """
 
 
+MULTI_SERVER = """
+import http.server, json, os, sys, threading, time
+assert os.environ["SAGEMAKER_MULTI_MODEL"] == "true"
+assert not os.listdir(os.environ["SAGEMAKER_BASE_DIR"] + "/model")
+models, loads, lock = {}, {}, threading.Lock()
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+
+    def do_GET(self):
+        name = self.path.removeprefix("/models/")
+        self.answer(200 if self.path == "/ping" or name in models else 404)
+
+    def do_DELETE(self):
+        self.answer(200 if models.pop(self.path.removeprefix("/models/"), None) else 404)
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/models":
+            return self.load(**json.loads(body))
+        name = self.path.split("/")[2]
+        if name not in models:
+            return self.answer(404)
+        if body == b"die":
+            os._exit(3)
+        if body == b"forget":  # as a container does that makes room by itself
+            del models[name]
+            return self.answer(404)
+        said = models[name]
+        if body == b"missing":
+            return self.answer(404, {"error": "no such user"})
+        if body == b"slow":
+            time.sleep(0.3)
+        target = self.headers["X-Amzn-SageMaker-Target-Model"]
+        self.answer(200, {"model": said, "target": target, "loads": loads[said], "loaded": len(models)})
+
+    def load(self, model_name, url):
+        said = open(url + "/name").read()
+        with lock:
+            if model_name in models:
+                return self.answer(409)
+            if said == "broken":
+                return self.answer(400, {"error": "cannot read this model"})
+            if len(models) >= int(os.environ.get("ROOM", "100")):
+                return self.answer(507)
+            models[model_name] = said
+            loads[said] = loads.get(said, 0) + 1
+        time.sleep(0.05)
+        self.answer(200)
+
+    def answer(self, status, said=None):
+        body = json.dumps(said or {}).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words):
+        pass
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
+"""
+
+
 class Host(Lab):
     """A lab with endpoints of its own; `close` deletes them."""
 
