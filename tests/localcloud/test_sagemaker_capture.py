@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from gitops import shadow
+from gitops.errors import GitopsError
 from tests.localcloud.endpoint_lab import Host
 from tests.localcloud.sagemaker_lab import until
 
@@ -111,9 +113,9 @@ def test_a_destination_that_does_not_exist_costs_the_caller_nothing(host: Host):
     assert host.ask(endpoint)["model"] == "lost"
 
 
-def shadowed(host: Host, shadow: str, weights: tuple[float, float] = (1, 1), **config: Any) -> str:
+def shadowed(host: Host, model: str, weights: tuple[float, float] = (1, 1), **config: Any) -> str:
     """An endpoint whose shadow variant serves the model `shadow`."""
-    rows = [host.variant(host.model(shadow), "shade", weights[1])]
+    rows = [host.variant(host.model(model), "shade", weights[1])]
     production = [host.variant(host.model("real"), "main", weights[0])]
     return host.serve(production, ShadowProductionVariants=rows, **config)
 
@@ -153,12 +155,12 @@ def test_a_shadow_gets_the_share_that_its_weight_is_of_productions(host: Host):
     assert 15 <= host.metric(endpoint, "shade", "Invocations", "Sum") <= 90  # 50 expected
 
 
-@pytest.mark.parametrize("shadow", ["fails", "hangs", "dies"])
-def test_a_shadow_that_fails_or_hangs_touches_nobody(host: Host, shadow: str):
-    endpoint = shadowed(host, shadow)
-    models = collections.Counter(host.ask(endpoint)["model"] for _ in range(150))  # more than wait for a shadow
-    assert models == {"real": 150}
-    if shadow == "fails":
+@pytest.mark.parametrize("model", ["fails", "hangs", "dies"])
+def test_a_shadow_that_fails_or_hangs_touches_nobody(host: Host, model: str):
+    endpoint = shadowed(host, model)
+    said = collections.Counter(host.ask(endpoint)["model"] for _ in range(150))  # more than wait for a shadow
+    assert said == {"real": 150}
+    if model == "fails":
         until(lambda: host.metric(endpoint, "shade", "Invocation5XXErrors", "Sum"))
         assert host.metric(endpoint, "main", "InvocationModelErrors", "Sum") == 0
 
@@ -179,3 +181,16 @@ def test_a_shadow_has_one_production_variant_beside_it(host: Host):
             ProductionVariants=[rows["one"]],
             ShadowProductionVariants=[rows["one"]],
         )
+
+
+def test_what_both_variants_captured_can_be_compared(host: Host):
+    endpoint = shadowed(host, "new", DataCaptureConfig=capturing(host))
+    for number in range(5):
+        host.ask(endpoint, InferenceId=str(number))
+    clients = shadow.Clients(host.sagemaker, host.s3, host.client("cloudwatch"))
+    until(lambda: shadow.compare_shadow(clients, endpoint, 1).pairs == 5)
+    found = until(lambda: each if (each := shadow.compare_shadow(clients, endpoint, 1)).shadow_latency_ms else None)
+    assert (found.production_errors, found.shadow_errors, found.unpaired) == (0, 0, 0)
+    assert found.production_latency_ms > 0
+    with pytest.raises(GitopsError, match="has no shadow variant"):
+        shadow.compare_shadow(clients, host.serve([host.variant(host.model("alone"))]))
