@@ -14,12 +14,14 @@ from . import (
     runtime,
     tags,
     training,
+    transform,
     tuning,
 )
 
 _MODULES = (
     training,
     processing,
+    transform,
     tuning,
     pipelines,
     executions,

@@ -199,7 +199,8 @@ def _stop(servers: Sequence[Server]) -> None:
 def _variant(cloud: "Cloud", endpoint: str, row: Row) -> Variant:
     container = models.find(cloud, row["ModelName"])["Runs"]
     seconds = row.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_SECONDS) / SCALE
-    spec = Spec(endpoint, row["VariantName"], container, seconds)
+    name = row["VariantName"]
+    spec = Spec(f"production variant {name}", (f"/aws/sagemaker/Endpoints/{endpoint}", name), container, seconds)
     weight, count = float(row["InitialVariantWeight"]), row["InitialInstanceCount"]
     servers = [Server(cloud, spec) for _ in range(count)]
     return Variant({**row, "Deployed": now()}, spec, servers, weight, weight, count)

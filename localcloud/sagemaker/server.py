@@ -1,4 +1,4 @@
-"""One container process of an endpoint: started, pinged, called, restarted when it dies, drained and stopped."""
+"""One container process that serves: started, pinged, called, restarted when it dies, drained and stopped."""
 
 import secrets
 import shutil
@@ -36,12 +36,17 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Spec:
-    """What a server runs and for whom. `seconds` is how long it may take to become healthy."""
+    """What a server runs and for whom.
 
-    endpoint: str
-    variant: str
+    `subject` is how its errors name it, `log` the group of its log and how its streams start, `seconds` how long it
+    may take to become healthy and `answer_seconds` to answer.
+    """
+
+    subject: str
+    log: tuple[str, str]
     container: Row
     seconds: float
+    answer_seconds: float = INVOKE_SECONDS
 
 
 class Server:
@@ -52,7 +57,7 @@ class Server:
         self.in_flight = 0
         self._cloud = cloud
         self._name = secrets.token_hex(8)
-        self._base = folder(cloud, "endpoints", spec.endpoint, self._name)
+        self._base = folder(cloud, "servers", self._name)
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._pool = urllib3.HTTPConnectionPool("127.0.0.1", 1)
@@ -69,13 +74,11 @@ class Server:
             self._fetch_model()
             self._launch()
         except (transfers.TransferError, archives.ArchiveError, OSError) as error:
-            raise ServerError(
-                f"Failed to download model data for production variant {self.spec.variant}: {error}"
-            ) from error
+            raise ServerError(f"Failed to download model data for {self.spec.subject}: {error}") from error
         except CloudError as error:
             raise ServerError(error.message) from error
         self._await_health()
-        threading.Thread(target=self._keep_alive, name=f"keep {self.spec.endpoint}", daemon=True).start()
+        threading.Thread(target=self._keep_alive, name=f"keep {self._name}", daemon=True).start()
 
     def invoke(self, call: Call) -> Reply:
         """The reply of the model, in a multi-model container of the one that the call is for."""
@@ -87,7 +90,7 @@ class Server:
         headers: Mapping[str, str] = {}
         try:
             response = self._pool.urlopen(
-                method, path, body=call.body, headers=call.headers, retries=False, timeout=INVOKE_SECONDS
+                method, path, body=call.body, headers=call.headers, retries=False, timeout=self.spec.answer_seconds
             )
             status, body, headers = response.status, response.data, response.headers
         except HTTPError as error:
@@ -152,8 +155,8 @@ class Server:
                 return
             time.sleep(PING_SECONDS)
         raise ServerError(
-            f"The primary container for production variant {self.spec.variant} did not pass the ping health check. "
-            "Please check CloudWatch logs for this endpoint."
+            f"The primary container for {self.spec.subject} did not pass the ping health check. "
+            f"Please check CloudWatch logs in {self.spec.log[0]}."
         )
 
     def _healthy(self) -> bool:
@@ -188,8 +191,8 @@ class Server:
 
     def _log(self, lines: list[str]) -> None:
         if lines:
-            group = f"/aws/sagemaker/Endpoints/{self.spec.endpoint}"
-            self._cloud.log(group, f"{self.spec.variant}/{self._name}", lines)
+            group, stream = self.spec.log
+            self._cloud.log(group, f"{stream}/{self._name}", lines)
 
 
 def _free_port() -> int:
