@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from .alarms import Watched
 from .cloud import Cloud
 from .fallthrough import applications
 from .front import Application, Front
@@ -13,4 +14,6 @@ from .services import MOTO_SERVICES, SERVICES
 def assemble(cloud: Cloud, git_root: Path, tokens: Mapping[str, str]) -> Application:
     """The application that answers every request of one localcloud."""
     paths = {f"{PREFIX}/": GitHost(cloud, git_root, tokens)}
-    return Front(cloud, SERVICES, applications(MOTO_SERVICES), paths)
+    moto = applications(MOTO_SERVICES)
+    moto["cloudwatch"] = Watched(cloud, moto["cloudwatch"])
+    return Front(cloud, SERVICES, moto, paths)
