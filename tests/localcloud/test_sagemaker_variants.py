@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import time
 from typing import Any
 
 import pytest
@@ -82,6 +83,14 @@ def test_both_servers_of_a_variant_answer(host: Host):
         until(lambda: len({host.ask(endpoint)["pid"] for _ in range(10)}) == 2)
 
 
+def test_while_one_server_is_down_the_other_answers(host: Host):
+    endpoint = host.serve([host.variant(host.model("pair"), "main", 1, InitialInstanceCount=2)])
+    with pytest.raises(host.runtime.exceptions.ModelError):
+        host.ask(endpoint, "die")
+    time.sleep(0.05)  # until its end is noticed
+    assert {host.ask(endpoint)["model"] for _ in range(10)} == {"pair"}
+
+
 def test_a_capacity_that_cannot_be_had_leaves_what_served(host: Host):
     endpoint = host.serve([host.variant(host.model("once"), "main", 1)])
     weigh(host, endpoint, {"VariantName": "main", "DesiredInstanceCount": 2, "DesiredWeight": 7})
@@ -138,6 +147,25 @@ def test_each_call_is_counted_in_cloudwatch_under_its_variant(host: Host):
     found = host.client("cloudwatch").list_metrics(Namespace="AWS/SageMaker", MetricName="ModelLatency")["Metrics"]
     dimensions = [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": "main"}]
     assert dimensions in [metric["Dimensions"] for metric in found]
+
+
+def test_percentiles_of_the_latency_can_be_asked_for(host: Host):
+    cloudwatch, end = host.client("cloudwatch"), datetime.datetime.now(datetime.UTC)
+    dimensions = [{"Name": "EndpointName", "Value": host.name("e")}, {"Name": "VariantName", "Value": "main"}]
+    row = {"MetricName": "ModelLatency", "Dimensions": dimensions, "Timestamp": end, "Unit": "Microseconds"}
+    values = {"Values": [float(value) for value in range(1, 101)]}
+    cloudwatch.put_metric_data(Namespace="AWS/SageMaker", MetricData=[{**row, **values}])
+    (point,) = cloudwatch.get_metric_statistics(
+        Namespace="AWS/SageMaker",
+        MetricName="ModelLatency",
+        Dimensions=dimensions[::-1],
+        StartTime=end - datetime.timedelta(minutes=1),
+        EndTime=end + datetime.timedelta(minutes=1),
+        Period=60,
+        Statistics=["Maximum"],
+        ExtendedStatistics=["p50", "p99"],
+    )["Datapoints"]
+    assert (point["Maximum"], point["ExtendedStatistics"]) == (100, {"p50": 50, "p99": 99})
 
 
 def test_many_times_of_one_second_keep_their_number_and_their_extremes():
