@@ -1,7 +1,6 @@
 """Data capture and shadow variants of endpoints, driven through boto3."""
 
 import base64
-import collections
 import json
 import re
 import time
@@ -87,12 +86,12 @@ def test_captured_files_lie_below_the_endpoint_the_variant_and_the_hour(host: Ho
 def test_only_a_share_of_the_calls_is_captured_and_the_rest_is_written_at_the_end(host: Host):
     config = capturing(host, InitialSamplingPercentage=50)
     endpoint = host.serve([host.variant(host.model("half"), "main")], DataCaptureConfig=config)
-    for _ in range(100):
+    for _ in range(50):
         host.ask(endpoint)
     host.endpoints.remove(endpoint)
     host.sagemaker.delete_endpoint(EndpointName=endpoint)
     until(lambda: not host.sagemaker.list_endpoints(NameContains=endpoint)["Endpoints"])
-    assert 25 <= len(captured(host, config)) <= 75  # outside by chance less than once in a million
+    assert 8 <= len(captured(host, config)) <= 42  # outside by chance less than once in a million
 
 
 def test_nothing_is_captured_while_capture_is_off(host: Host):
@@ -148,18 +147,18 @@ def identities(events: list[dict[str, Any]]) -> set[tuple[str, str]]:
 
 def test_a_shadow_gets_the_share_that_its_weight_is_of_productions(host: Host):
     endpoint = shadowed(host, "tenth", (4, 1))
-    for _ in range(200):
+    for _ in range(80):
         host.ask(endpoint)
-    until(lambda: host.metric(endpoint, "main", "Invocations", "Sum") == 200)
+    until(lambda: host.metric(endpoint, "main", "Invocations", "Sum") == 80)
     time.sleep(1.2)  # the copies' metrics may come one batch later
-    assert 15 <= host.metric(endpoint, "shade", "Invocations", "Sum") <= 90  # 50 expected
+    assert 1 <= host.metric(endpoint, "shade", "Invocations", "Sum") <= 45  # 20 expected
 
 
 @pytest.mark.parametrize("model", ["fails", "hangs", "dies"])
 def test_a_shadow_that_fails_or_hangs_touches_nobody(host: Host, model: str):
     endpoint = shadowed(host, model)
-    said = collections.Counter(host.ask(endpoint)["model"] for _ in range(150))  # more than wait for a shadow
-    assert said == {"real": 150}
+    calls = 150 if model == "hangs" else 20  # more than wait for a shadow
+    assert [host.ask(endpoint)["model"] for _ in range(calls)] == ["real"] * calls
     if model == "fails":
         until(lambda: host.metric(endpoint, "shade", "Invocation5XXErrors", "Sum"))
         assert host.metric(endpoint, "main", "InvocationModelErrors", "Sum") == 0

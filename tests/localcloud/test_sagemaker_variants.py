@@ -39,14 +39,14 @@ def served(host: Host, endpoint: str, requests: int) -> list[str]:
 
 
 def test_traffic_is_shared_by_the_weights_of_the_variants_and_these_can_be_changed(host: Host, endpoint: str):
-    names = served(host, endpoint, 200)
-    assert 110 <= names.count("most") <= 190  # 150 of 200 expected; outside by chance less than once in a million
+    names = served(host, endpoint, 80)
+    assert 38 <= names.count("most") <= 79  # 60 of 80 expected; outside by chance less than once in a million
     assert names.count("none") == 0
     weigh(host, endpoint, {"VariantName": "most", "DesiredWeight": 0}, {"VariantName": "some", "DesiredWeight": 0.5})
     found = host.settled(endpoint)
     weights = {row["VariantName"]: (row["CurrentWeight"], row["DesiredWeight"]) for row in found["ProductionVariants"]}
     assert weights == {"most": (0, 0), "some": (0.5, 0.5), "none": (0, 0)}
-    assert set(served(host, endpoint, 50)) == {"some"}
+    assert set(served(host, endpoint, 20)) == {"some"}
 
 
 def test_a_variant_without_weight_answers_whoever_asks_for_it_by_name(host: Host, endpoint: str):
