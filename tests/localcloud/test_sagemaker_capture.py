@@ -125,15 +125,16 @@ def test_a_shadow_answers_copies_and_its_answers_are_captured_but_never_returned
     described = host.sagemaker.describe_endpoint(EndpointName=endpoint)
     assert [row["VariantName"] for row in described["ProductionVariants"]] == ["main"]
     assert [row["VariantName"] for row in described["ShadowProductionVariants"]] == ["shade"]
-    answers = [host.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x", InferenceId=str(n)) for n in range(20)]
+    asked = [{"InferenceId": str(number), "TargetVariant": "main"} for number in range(20)]
+    answers = [host.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x", **each) for each in asked]
     assert {answer["InvokedProductionVariant"] for answer in answers} == {"main"}
     assert {json.loads(answer["Body"].read())["model"] for answer in answers} == {"real"}
     with pytest.raises(ClientError, match="Variant shade"):
         host.ask(endpoint, TargetVariant="shade")
 
     shade = until(lambda: found if len(found := captured(host, config, "shade")) == 20 else None)
-    said = {json.loads(each["captureData"]["endpointOutput"]["data"])["model"] for each in shade}
-    assert said == {"new"}
+    said = [json.loads(each["captureData"]["endpointOutput"]["data"]) for each in shade]
+    assert {(each["model"], each["variant"]) for each in said} == {("new", None)}
     main = until(lambda: found if len(found := captured(host, config, "main")) == 20 else None)
     assert identities(main) == identities(shade)
     until(lambda: host.metric(endpoint, "shade", "Invocations", "Sum") == 20)

@@ -1,5 +1,6 @@
 """Variants of an endpoint: weights, capacities, and the metrics of each, driven through boto3."""
 
+import concurrent.futures
 import datetime
 import json
 import time
@@ -66,7 +67,11 @@ def test_capacities_start_and_drain_servers_and_no_request_fails(host: Host):
         with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
             weigh(host, endpoint, {"VariantName": "main", "DesiredWeight": 1})
         assert host.settled(endpoint)["ProductionVariants"][0]["CurrentInstanceCount"] == 2
-        weigh(host, endpoint, {"VariantName": "main", "DesiredInstanceCount": 1})
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            slow = [pool.submit(host.ask, endpoint, "slow") for _ in range(4)]
+            time.sleep(0.2)  # they are under way on both
+            weigh(host, endpoint, {"VariantName": "main", "DesiredInstanceCount": 1})
+            assert {each.result()["model"] for each in slow} == {"grows"}
         assert host.settled(endpoint)["ProductionVariants"][0]["CurrentInstanceCount"] == 1
         assert len({host.ask(endpoint)["pid"] for _ in range(20)}) == 1
     assert models == {"grows"}
