@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import tarfile
@@ -36,8 +37,6 @@ def stored(localcloud):
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
 
     def store(data: bytes) -> tuple:
-        import hashlib
-
         key = f"{uuid.uuid4().hex}/model.tar.gz"
         s3.put_object(Bucket=name, Key=key, Body=data)
         return s3, f"s3://{name}/{key}", hashlib.sha256(data).hexdigest()
@@ -47,7 +46,8 @@ def stored(localcloud):
 
 def test_golden_requests_are_read_out_of_the_archive(stored):
     line = json.dumps({**LINE, "itemIds": ["a", "b", "c"], "scores": [0.9, 0.5, 0.1]}).encode()
-    assert golden.read(*stored(archive({"manifest.json": b"{}", "golden.jsonl": line}))) == [GOLDEN]
+    found = golden.read(*stored(archive({"manifest.json": b"{}", "golden.jsonl": line})))
+    assert found == golden.Contents([GOLDEN], hashlib.sha256(b"{}").hexdigest())
 
 
 def test_an_archive_of_another_digest_is_refused(stored):
@@ -56,11 +56,16 @@ def test_an_archive_of_another_digest_is_refused(stored):
         golden.read(s3, uri, "0" * 64)
 
 
+def lacking(text: bytes) -> bytes:
+    return archive({"manifest.json": b"{}", "golden.jsonl": text})
+
+
 WRONG = {
-    "no golden": (archive({"a": b""}), "holds no golden.jsonl"),
-    "empty": (archive({"golden.jsonl": b""}), "is empty"),
-    "no json": (archive({"golden.jsonl": b"{\n"}), "line 1 is not"),
-    "lengths": (archive({"golden.jsonl": b'{"request": {}, "itemIds": ["a"], "scores": []}'}), "one score per item"),
+    "no manifest": (archive({"golden.jsonl": b"{}"}), "holds no manifest.json"),
+    "no golden": (archive({"manifest.json": b"{}"}), "holds no golden.jsonl"),
+    "empty": (lacking(b""), "is empty"),
+    "no json": (lacking(b"{\n"), "line 1 is not"),
+    "lengths": (lacking(b'{"request": {}, "itemIds": ["a"], "scores": []}'), "one score per item"),
     "no archive": (b"hello", "not a readable tar.gz"),
     "cut off": (archive({"a": b"x" * 100_000, "golden.jsonl": b"{}"})[:-60], "not a readable tar.gz"),
 }
