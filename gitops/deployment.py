@@ -91,6 +91,7 @@ class Rollout(Section):
 
 class Verify(Section):
     max_p99_ms: Annotated[float, Field(gt=0)] | None = None  # of golden requests, measured by the caller
+    public_key: Annotated[str, Field(max_length=1000)] | None = None  # PEM; then an archive must be signed by its owner
 
 
 class Deployment(Section):

@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from gitops import aws
+from gitops import aws, signature
 from gitops.errors import GitopsError
 
 GOLDEN, MANIFEST = "golden.jsonl", "manifest.json"
@@ -39,8 +39,11 @@ class Contents:
     manifest_sha256: str
 
 
-def read(s3: Any, uri: str, sha256: str) -> Contents:
-    """What is in the archive at `uri`, whose bytes must have the digest `sha256`."""
+def read(s3: Any, uri: str, sha256: str, public_key: str | None = None) -> Contents:
+    """What is in the archive at `uri`, whose bytes must have the digest `sha256`.
+
+    With a PEM `public_key` it must be signed by that key. Raises GitopsError.
+    """
     bucket, key = aws.split_uri(uri)
     with tempfile.TemporaryDirectory(prefix="golden-") as folder:
         archive = Path(folder) / "model.tar.gz"
@@ -48,11 +51,16 @@ def read(s3: Any, uri: str, sha256: str) -> Contents:
             s3.download_file(bucket, key, str(archive))
         except ClientError as error:
             raise GitopsError(f"{uri}: cannot be read ({aws.code(error)}); propose a release that exists") from error
-        found = file_sha256(archive)
-        if found != sha256:
-            raise GitopsError(f"{uri}: its sha256 is {found}, the deploy file says {sha256}; it was changed since")
-        manifest = hashlib.sha256(_member(archive, MANIFEST, uri)).hexdigest()
-        return Contents(parse(_member(archive, GOLDEN, uri), f"{uri}: {GOLDEN}"), manifest)
+        digest = file_sha256(archive)
+        if digest != sha256:
+            raise GitopsError(f"{uri}: its sha256 is {digest}, the deploy file says {sha256}; it was changed since")
+        found = _members(archive, uri)
+    for name in (MANIFEST, GOLDEN):
+        if name not in found:
+            raise GitopsError(f"{uri}: holds no {name}; an archive proves itself by its golden requests, train again")
+    if public_key:
+        signature.refuse_unless_signed(found[MANIFEST], found.get(signature.MEMBER), public_key, uri)
+    return Contents(parse(found[GOLDEN], f"{uri}: {GOLDEN}"), hashlib.sha256(found[MANIFEST]).hexdigest())
 
 
 def file_sha256(path: Path) -> str:
@@ -61,20 +69,22 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _member(archive: Path, name: str, uri: str) -> bytes:
-    """A member's bytes; read in place, nothing is extracted."""
+def _members(archive: Path, uri: str) -> dict[str, bytes]:
+    """The bytes of the members that are read here; nothing is extracted."""
+    found = {}
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
-                if member.name.removeprefix("./") != name:
+                name = member.name.removeprefix("./")
+                if name not in {GOLDEN, MANIFEST, signature.MEMBER}:
                     continue
                 stream = tar.extractfile(member) if member.isfile() and member.size <= MEMBER_LIMIT else None
-                if stream is None:
-                    raise GitopsError(f"{uri}: {name} is no regular file of at most 16 MiB; train again")
-                return stream.read()
+                if stream is None or name in found:
+                    raise GitopsError(f"{uri}: {name} is not one regular file of at most 16 MiB; train again")
+                found[name] = stream.read()
     except (tarfile.TarError, EOFError, OSError) as error:
         raise GitopsError(f"{uri}: is not a readable tar.gz ({error}); train again") from error
-    raise GitopsError(f"{uri}: holds no {name}; an archive proves itself by its golden requests, train again")
+    return found
 
 
 def parse(data: bytes, where: str) -> list[Golden]:

@@ -73,7 +73,7 @@ class Reconciler:
             self.say(f"{path}: release is null; nothing is deployed, nothing is deleted")
             return
         self.say(f"{path}: {desired.release.id} (version {desired.release.version})")
-        found = {release.id: self._known(release) for release in desired.releases.values()}
+        found = {release.id: self._known(release, desired.verify.public_key) for release in desired.releases.values()}
         spec = specs.spec(desired, self.place, {release: facts for release, (facts, _) in found.items()})
         try:
             self._converge(desired, spec, path)
@@ -99,10 +99,10 @@ class Reconciler:
         except GitopsError:
             return False
 
-    def _known(self, release: Release) -> tuple[specs.Facts, list[golden.Golden]]:
+    def _known(self, release: Release, public_key: str | None) -> tuple[specs.Facts, list[golden.Golden]]:
         """What the release's package and archive say of it, and the golden requests that prove it."""
         package = self._package(release)
-        contents = golden.read(self.cloud.s3, release.archive_uri, release.archive_sha256)
+        contents = golden.read(self.cloud.s3, release.archive_uri, release.archive_sha256, public_key)
         run_id = package["CustomerMetadataProperties"]["run_id"]
         return specs.Facts(run_id, contents.manifest_sha256), contents.requests
 

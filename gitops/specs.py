@@ -53,7 +53,7 @@ def spec(deployment: Deployment, place: Place, facts: Mapping[str, Facts]) -> Sp
         raise GitopsError(f"{deployment.model}: release is null, so there is nothing to deploy")
     prefix = f"{place.project}-{deployment.model}"
     models = {
-        variant: _model(deployment.model, variant, release, facts[release.id], place)
+        variant: _model(deployment, variant, facts[release.id], place)
         for variant, release in deployment.releases.items()
     }
     config = _config(deployment, {variant: model["ModelName"] for variant, model in models.items()})
@@ -66,7 +66,8 @@ def spec(deployment: Deployment, place: Place, facts: Mapping[str, Facts]) -> Sp
     return Spec(endpoint, digest(whole), tuple(models.values()), config, rollout)
 
 
-def _model(name: str, variant: str, release: Release, facts: Facts, place: Place) -> dict[str, Any]:
+def _model(deployment: Deployment, variant: str, facts: Facts, place: Place) -> dict[str, Any]:
+    release, name = deployment.releases[variant], deployment.model
     environment = {
         "MODEL_NAME": name,
         "MODEL_VERSION": str(release.version),
@@ -74,6 +75,8 @@ def _model(name: str, variant: str, release: Release, facts: Facts, place: Place
         "MANIFEST_SHA256": facts.manifest_sha256,
         "VARIANT_NAME": variant,
     }
+    if deployment.verify.public_key:
+        environment["MODEL_PUBLIC_KEY"] = deployment.verify.public_key
     model: dict[str, Any] = {
         "PrimaryContainer": {"Image": release.image, "ModelDataUrl": release.archive_uri, "Environment": environment},
         "ExecutionRoleArn": place.role_arn,

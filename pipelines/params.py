@@ -13,7 +13,7 @@ from pipelines import project as projects
 from pipelines.errors import ProjectError, nearest
 from pipelines.gates import Fraction, Gate
 from pipelines.models import Section, parse
-from pipelines.names import Column, Digest, Group, Instance, LockPath, PartitionKey, Word
+from pipelines.names import Column, Digest, Group, Instance, LockPath, PartitionKey, SigningKey, Word
 from pipelines.space import Dimension, Search, dimensions, refuse_unless_trained
 
 PIPELINES = {"ncf": "pipelines.ncf"}  # name in `pipeline:` -> module with define(); a new pipeline is one line here
@@ -79,6 +79,7 @@ class Train(Section):
     max_runtime_seconds: Annotated[int, Field(ge=60, le=432_000)] = 7200
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
     cross_validate: bool = False  # on the folds that prepare made
+    signing_key: SigningKey | None = None  # in the project's bucket; archives then carry a signature
 
     @field_validator("models")
     @classmethod

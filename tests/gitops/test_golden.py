@@ -1,3 +1,4 @@
+import base64
 import hashlib
 import io
 import json
@@ -5,6 +6,8 @@ import tarfile
 import uuid
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,6 +79,39 @@ def test_an_archive_that_cannot_prove_itself_is_refused(stored, case):
     data, sentence = WRONG[case]
     with pytest.raises(GitopsError, match=sentence):
         golden.read(*stored(data))
+
+
+KEY, OTHER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+PUBLIC = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def signed(text: bytes | None) -> bytes:
+    members = {"manifest.json": b"{}", "golden.jsonl": json.dumps({**LINE, "itemIds": ["a"], "scores": [1]}).encode()}
+    return archive(members if text is None else {**members, "manifest.sig": text})
+
+
+def test_a_signature_by_the_trusted_key_is_taken(stored):
+    assert golden.read(*stored(signed(base64.b64encode(KEY.sign(b"{}")))), PUBLIC).requests
+
+
+UNTRUSTED = {
+    "none": (None, "is not signed"),
+    "another key's": (base64.b64encode(OTHER.sign(b"{}")), "not by the key"),
+    "of another manifest": (base64.b64encode(KEY.sign(b"{ }")), "not by the key"),
+    "no base64": (b"\xff\xff", "not by the key"),
+}
+
+
+@pytest.mark.parametrize("case", UNTRUSTED)
+def test_f52_an_archive_that_is_not_signed_by_the_trusted_key_is_refused(stored, case):
+    signature, sentence = UNTRUSTED[case]
+    with pytest.raises(GitopsError, match=sentence):
+        golden.read(*stored(signed(signature)), PUBLIC)
+
+
+def test_a_public_key_that_is_none_is_refused_by_name(stored):
+    with pytest.raises(GitopsError, match=r"verify\.public_key"):
+        golden.read(*stored(signed(None)), "no key")
 
 
 def test_a_missing_archive_is_refused(stored):
