@@ -167,25 +167,21 @@ def plan(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def relock(arguments: argparse.Namespace, settings: Settings) -> int:
-    """New partitions become a data lock's commit, by merge request."""
+    """New partitions become a data lock's commit, by merge request; without arguments, of every model."""
     from gitops import aws
-    from gitops import data as locking
     from gitops import relock as relocking
-    from pipelines import params, project
+    from pipelines import project
 
-    if bool(arguments.from_manifest) == arguments.new:
-        raise GitopsError("relock: say what is new; give --new or --from-manifest <key>")
     root = Path.cwd()
     team = project.load(root)
     region = settings.region or team.region
-    wanted = params.load(Path(arguments.params))
-    order = relocking.Order(wanted.data, arguments.reason, wanted.refresh.automatic(arguments.reason))
+    manifest = arguments.from_manifest or settings.manifest
+    files = [Path(arguments.params)] if arguments.params else relocking.params_files(root, settings.manifest)
     with aws.explained():
         s3 = aws.client("s3", region)
-        bucket = settings.bucket or _bucket(team, region)
-        relocker = relocking.Relocker(_host(team, settings), s3, bucket)
-        keys = locking.manifest(s3, bucket, arguments.from_manifest) if arguments.from_manifest else None
-        relocker.propose(order, keys or relocker.new_keys(relocker.locked(wanted.data)))
+        relocker = relocking.Relocker(_host(team, settings), s3, settings.bucket or _bucket(team, region))
+        for file in files:
+            relocker.relock(file, arguments.reason, manifest)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""New data becomes a commit: python -m gitops relock params/ncf.yml --new
+"""New data becomes a commit: python -m gitops relock params/ncf.yml
 
 Adds partitions to the data lock by a merge request of its own; params say, for each reason, whether it is merged by
 the API or left to a person. The lock is data: no code, and no build file, is generated from it.
@@ -42,6 +42,12 @@ class Relocker:
     s3: Any
     bucket: str
     say: Say = print
+
+    def relock(self, file: Path, reason: str, manifest: str = "") -> None:
+        """Propose the manifest's keys for the lock of a params file; without a manifest, all that is new."""
+        wanted = params.load(file)
+        keys = data.manifest(self.s3, self.bucket, manifest) if manifest else self.new_keys(self.locked(wanted.data))
+        self.propose(Order(wanted.data, reason, wanted.refresh.automatic(reason)), keys)
 
     def new_keys(self, lock: DataLock) -> list[str]:
         """Partitions below raw/<dataset>/ that the lock does not hold, by key."""
@@ -110,6 +116,17 @@ class Relocker:
                 self.say(f"{order.lock}: proposed before and turned down ({request.url})")
                 return True
         return False
+
+
+def params_files(root: Path, manifest: str = "") -> list[Path]:
+    """The params files of a project; of the model that a manifest's key, manifests/<model>/<name>, names."""
+    if manifest:
+        folder, _, rest = manifest.partition("/")
+        file = root / "params" / f"{rest.partition('/')[0]}.yml"
+        if folder != "manifests" or not file.is_file() or file.parent != root / "params":
+            raise GitopsError(f"{manifest}: names no model of params/; upload it as manifests/<model>/<name>.json")
+        return [file]
+    return [file for file in sorted((root / "params").glob("*.yml")) if not file.name.endswith(".data.yml")]
 
 
 def with_partitions(text: str, lock: DataLock, added: Iterable[Partition], reason: str) -> str:

@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from gitops.errors import GitopsError
-from gitops.relock import Order, Relocker
+from gitops.relock import Order, Relocker, params_files
 from pipelines.params import Refresh
 from tests.gitops.host import RepositoryHost
 from tests.gitops.repository import project
@@ -96,3 +96,25 @@ def test_who_merges_is_said_by_reason_and_a_persons_own_reasons_are_a_persons_to
     assert [policy.automatic(reason) for reason in ("new-partition", "schedule")] == [True, True]
     assert [policy.automatic(reason) for reason in ("drift", "backfill", "manual")] == [False, False, False]
     assert json.loads(policy.model_dump_json())["drift"] == "merge_request"
+
+
+def test_a_manifest_is_for_the_model_that_its_key_names(team):
+    root = team.host.repository.root
+    key = "manifests/ncf/2026-11.json"
+    listed = [{"prefix": f"s3://{team.bucket}/raw/completejourney/"}, "week=2017-41/part-0.parquet"]
+    team.s3.put_object(Bucket=team.bucket, Key=key, Body=json.dumps(listed).encode())
+    (file,) = params_files(root, key)
+    team.relock(file, "new-partition", key)
+    assert partitions(team) == [(FIRST, 3)]
+
+
+@pytest.mark.parametrize("key", ["manifests/other/a.json", "manifests/../ncf/a.json", "raw/ncf/a.json", "manifests"])
+def test_a_manifest_that_names_no_model_is_refused(team, key):
+    with pytest.raises(GitopsError, match="names no model"):
+        params_files(team.host.repository.root, key)
+
+
+def test_without_a_manifest_everything_new_of_every_model_is_proposed(team):
+    (file,) = params_files(team.host.repository.root)
+    team.relock(file, "schedule")
+    assert partitions(team) == [(FIRST, 3), (SECOND, 5)]
