@@ -91,9 +91,9 @@ class Endpoint:
         self.sagemaker.delete_endpoint(EndpointName=self.name)
 
     def ensure(self, spec: Spec) -> None:
-        """The spec's model and config exist; their names are their content, so one that exists is the right one."""
+        """The spec's models and config exist; their names are their content, so one that exists is the right one."""
         for create, request in (
-            (self.sagemaker.create_model, spec.model),
+            *((self.sagemaker.create_model, model) for model in spec.models),
             (self.sagemaker.create_endpoint_config, spec.config),
         ):
             try:

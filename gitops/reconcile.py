@@ -5,7 +5,7 @@ requests. Every file of deploy/<environment>/ is tried; one that fails does not 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,12 +73,11 @@ class Reconciler:
             self.say(f"{path}: release is null; nothing is deployed, nothing is deleted")
             return
         self.say(f"{path}: {desired.release.id} (version {desired.release.version})")
-        package = self._package(desired.release)
-        requests = golden.read(self.cloud.s3, desired.release.archive_uri, desired.release.archive_sha256)
-        spec = specs.spec(desired, self.place, package["CustomerMetadataProperties"]["run_id"])
+        found = {release.id: self._known(release, desired.verify.public_key) for release in desired.releases.values()}
+        spec = specs.spec(desired, self.place, {release: facts for release, (facts, _) in found.items()})
         try:
             self._converge(desired, spec, path)
-            self._prove(desired, spec, requests)
+            self._prove(desired, spec, {release: requests for release, (_, requests) in found.items()})
         except GitopsError:
             if not self._overtaken(path):
                 raise
@@ -99,6 +98,13 @@ class Reconciler:
             return self._superseded(path)
         except GitopsError:
             return False
+
+    def _known(self, release: Release, public_key: str | None) -> tuple[specs.Facts, list[golden.Golden]]:
+        """What the release's package and archive say of it, and the golden requests that prove it."""
+        package = self._package(release)
+        contents = golden.read(self.cloud.s3, release.archive_uri, release.archive_sha256, public_key)
+        run_id = package["CustomerMetadataProperties"]["run_id"]
+        return specs.Facts(run_id, contents.manifest_sha256), contents.requests
 
     def _package(self, release: Release) -> dict[str, Any]:
         """The package, which must be about this very archive and run."""
@@ -151,16 +157,14 @@ class Reconciler:
                 raise
             self.say(f"{spec.endpoint}: another build is at work on it; waiting")
 
-    def _prove(self, desired: Deployment, spec: specs.Spec, requests: list[golden.Golden]) -> None:
-        """The endpoint answers as the archive promised, and in time."""
-        wrong, milliseconds = golden.replay(self.cloud.runtime, spec.endpoint, requests)
-        if wrong:
-            raise GitopsError(f"{spec.endpoint}: {len(wrong)} of {len(requests)} golden requests fail; {wrong[0]}")
-        limit = desired.verify.max_p99_ms
-        if limit is not None and milliseconds > limit:
-            raise GitopsError(
-                f"{spec.endpoint}: p99 of golden requests is {milliseconds:.0f} ms, verify allows {limit:g}"
-            )
+    def _prove(self, desired: Deployment, spec: specs.Spec, requests: Mapping[str, list[golden.Golden]]) -> None:
+        """The endpoint answers as the archive of each of its variants promised, and in time."""
+        count = 0
+        for variant in spec.config["ProductionVariants"]:
+            name = variant["VariantName"]
+            asked = requests[desired.releases[name].id]
+            self._ask(desired, spec, name, asked)
+            count += len(asked)
         endpoint = Endpoint(self.cloud.sagemaker, spec.endpoint)
         observed = endpoint.observe()  # again: golden requests prove nothing of a config that was replaced meanwhile
         if not observed or (observed.status, observed.config) != ("InService", spec.config["EndpointConfigName"]):
@@ -168,8 +172,22 @@ class Reconciler:
         endpoint.settle()
         if desired.autoscaling:
             self.say(f"{spec.endpoint}: note: autoscaling is not carried out by this version; instances is")
-        count = f"{len(requests)} golden request{'s' * (len(requests) != 1)}"
-        self.say(f"{spec.endpoint}: in service and verified: {count}, p99 {milliseconds:.0f} ms")
+        self.say(f"{spec.endpoint}: in service and verified: {count} golden request{'s' * (count != 1)}")
+
+    def _ask(self, desired: Deployment, spec: specs.Spec, variant: str, requests: list[golden.Golden]) -> None:
+        """One variant's golden requests; GitopsError for a wrong answer, or one that came too late."""
+        # with one variant its name is left out, as any other caller does
+        target = variant if len(spec.config["ProductionVariants"]) > 1 else None
+        wrong, milliseconds = golden.replay(self.cloud.runtime, spec.endpoint, requests, target)
+        if wrong:
+            shown = f"{spec.endpoint}{f' ({variant})' * bool(target)}"
+            raise GitopsError(f"{shown}: {len(wrong)} of {len(requests)} golden requests fail; {wrong[0]}")
+        limit = desired.verify.max_p99_ms
+        if limit is not None and milliseconds > limit:
+            raise GitopsError(
+                f"{spec.endpoint}: p99 of golden requests is {milliseconds:.0f} ms, verify allows {limit:g}"
+            )
+        self.say(f"{spec.endpoint}: {variant}: golden requests answered, p99 {milliseconds:.0f} ms")
 
     def _approve(self, release: Release) -> None:
         """The registry follows git: Approved, with the commit that says so."""

@@ -8,6 +8,7 @@ from .cloud import Cloud
 from .fallthrough import applications
 from .front import Application, Front
 from .git_host import PREFIX, GitHost
+from .object_events import ObjectEvents
 from .services import MOTO_SERVICES, SERVICES
 
 
@@ -16,4 +17,5 @@ def assemble(cloud: Cloud, git_root: Path, tokens: Mapping[str, str]) -> Applica
     paths = {f"{PREFIX}/": GitHost(cloud, git_root, tokens)}
     moto = applications(MOTO_SERVICES)
     moto["cloudwatch"] = Watched(cloud, moto["cloudwatch"])
+    moto["s3"] = ObjectEvents(cloud, moto["s3"])
     return Front(cloud, SERVICES, moto, paths)

@@ -14,7 +14,7 @@ from typing import Any
 from gitops.deployment import Release
 
 SERVER = """
-import json, os, signal, sys, time
+import hashlib, json, os, signal, sys, time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -22,6 +22,9 @@ MODEL = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "model"
 BEHAVIOUR = (MODEL / "behaviour").read_text()
 LINES = [json.loads(line) for line in (MODEL / "golden.jsonl").read_text().splitlines()]
 NAMES = {"name": os.environ["MODEL_NAME"], "version": os.environ["MODEL_VERSION"], "runId": os.environ["RUN_ID"]}
+DIGEST = hashlib.sha256((MODEL / "manifest.json").read_bytes()).hexdigest()
+if DIGEST != os.environ["MANIFEST_SHA256"]:
+    sys.exit("the manifest is another one")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -92,7 +95,7 @@ class Registry:
         """A registered archive of its own."""
         run_id = run_id or uuid.uuid4().hex * 2
         line = {"request": {"userId": run_id}, "itemIds": ["a", "b"], "scores": [0.9, 0.1]}
-        archive = packed({"golden.jsonl": json.dumps(line) + "\n", "behaviour": behaviour})
+        archive = packed({"golden.jsonl": json.dumps(line) + "\n", "manifest.json": run_id, "behaviour": behaviour})
         sha, key = hashlib.sha256(archive).hexdigest(), f"archives/{run_id}/model.tar.gz"
         self.s3.put_object(Bucket="images-bucket", Key=key, Body=archive)
         uri = f"s3://images-bucket/{key}"

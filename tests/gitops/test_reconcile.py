@@ -1,5 +1,6 @@
 """Reconcile against a real localcloud: its endpoints are processes, its rollbacks are rollbacks."""
 
+import hashlib
 import json
 import uuid
 from dataclasses import replace
@@ -169,13 +170,36 @@ def test_an_attempt_noted_before_a_crash_is_made_after_it(team, registry):
     found = team.clients.sagemaker.describe_model_package(ModelPackageName=second.package_arn)
     desired = deployment.load(team.repository.root / FILE["staging"])
     run_id = found["CustomerMetadataProperties"]["run_id"]
-    digest = specs.spec(desired, specs.Place(team.name, "staging", ROLE), run_id).digest
+    facts = {second.id: specs.Facts(run_id, hashlib.sha256(run_id.encode()).hexdigest())}
+    digest = specs.spec(desired, specs.Place(team.name, "staging", ROLE), facts).digest
     tags = {ATTEMPT_DIGEST: digest, ATTEMPT_MODIFIED: live["LastModifiedTime"].isoformat()}
     team.clients.sagemaker.add_tags(
         ResourceArn=live["EndpointArn"], Tags=[{"Key": key, "Value": value} for key, value in tags.items()]
     )
     assert team.reconcile() == []
     assert team.serving(second)["version"] == str(second.version)
+
+
+def block(release, **more) -> str:
+    return json.dumps({"release": release.model_dump(), **more})
+
+
+def test_a_challenger_takes_its_share_and_proves_itself_too(team, registry):
+    champion, challenger = registry.release(), registry.release()
+    team.write(champion, challenger=block(challenger, share=0.25))
+    assert team.reconcile() == []
+    weights = {one["VariantName"]: one["CurrentWeight"] for one in team.endpoint()["ProductionVariants"]}
+    assert weights == {"main": 0.75, "challenger": 0.25}
+    assert any("challenger: golden requests answered" in line for line in team.said)
+    team.write(champion, challenger=block(registry.release("wrong"), share=0.25))
+    (failure,) = team.reconcile()
+    assert "(challenger): 1 of 1 golden requests fail" in failure
+
+
+def test_a_challenger_that_the_registry_does_not_know_is_refused(team, registry):
+    other = registry.release().model_copy(update={"archive_sha256": "0" * 64})
+    team.write(registry.release(), challenger=block(other, share=0.25))
+    assert "was registered for another archive" in team.reconcile()[0]
 
 
 def test_only_production_approves_and_names_the_commit(team, registry):
