@@ -54,6 +54,10 @@ def test_a_variant_without_weight_answers_whoever_asks_for_it_by_name(host: Host
     assert host.ask(endpoint, TargetVariant="none")["model"] == "none"
     with pytest.raises(ClientError, match="Variant other"):
         host.ask(endpoint, TargetVariant="other")
+    weigh(host, endpoint, *[{"VariantName": name, "DesiredWeight": 0} for name in ("most", "some")])
+    host.settled(endpoint)
+    with pytest.raises(ClientError, match="has a weight"):
+        host.ask(endpoint)
 
 
 def test_capacities_start_and_drain_servers_and_no_request_fails(host: Host):
