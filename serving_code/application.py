@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from .archive import ArchiveError, load
@@ -20,6 +21,7 @@ from .recommender import Recommender
 from .settings import Settings
 
 MAX_BODY = 1_000_000
+SHORT = 4096  # bytes that are parsed at once; /ping would wait for a longer body's parsing
 THREADS = 2
 
 Scope = dict[str, Any]
@@ -126,11 +128,15 @@ class Application:
         body = await read_body(headers, receive)
         variant = header(headers, b"x-amzn-sagemaker-target-variant") or "main"
         call = Call(self.ready(), self.settings, request_id, variant)
-        answer, content_type = FORMATS[kind]
+        form = FORMATS[kind]
         started = time.perf_counter()
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, answer, body, call)
+        run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
+        request = form.read(body) if len(body) <= SHORT else await run(form.read, body)
+        found = form.quick(request, call)
+        if found is None:
+            found = await run(form.answer, request, call)
         log(headers, request_id, variant, time.perf_counter() - started)
-        return Reply(200, found, content_type)
+        return Reply(200, found, form.content_type)
 
     def ready(self) -> Recommender:
         """The model, or 503 with the reason why there is none."""
