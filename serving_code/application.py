@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from .archive import ArchiveError, load
-from .errors import RequestError
-from .formats import FORMATS, dump
+from .answers import dump
+from .archive import load
+from .errors import ArchiveError, RequestError
+from .formats import FORMATS
 from .operations import Call
 from .recommender import Recommender
 from .settings import Settings
