@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from .trust import MAX_SIGNATURE, SIGNATURE, Trust
+
 SCHEMA_VERSION = 1
 MAX_BYTES = 2**31
 
@@ -36,10 +38,10 @@ class Archive:
     golden: list[dict[str, Any]]
 
 
-def load(folder: Path) -> Archive:
+def load(folder: Path, trust: Trust | None = None) -> Archive:
     """Read and check the files in a folder. Raises ArchiveError that says which one is wrong, and how."""
     try:
-        return checked(folder)
+        return checked(folder, trust or Trust())
     except ArchiveError:
         raise
     except KeyError as error:
@@ -48,9 +50,10 @@ def load(folder: Path) -> Archive:
         raise ArchiveError(f"{folder}: not a model archive ({type(error).__name__}: {error})") from error
 
 
-def checked(folder: Path) -> Archive:
+def checked(folder: Path, trust: Trust) -> Archive:
     """The archive, every file compared with the manifest's digest before it is parsed."""
     text = read(folder / "manifest.json")
+    check_trust(folder, text, trust)
     manifest = json.loads(text)
     refuse_unless(manifest["schema_version"] == SCHEMA_VERSION, f"schema_version is not {SCHEMA_VERSION}")
     files = {name: member(folder, name, said["sha256"]) for name, said in manifest["files"].items()}
@@ -62,6 +65,14 @@ def checked(folder: Path) -> Archive:
     found = Archive(hashlib.sha256(text).hexdigest(), manifest, users, items, session=session, golden=golden, **arrays)
     check_shapes(found)
     return found
+
+
+def check_trust(folder: Path, manifest: bytes, trust: Trust) -> None:
+    """The manifest is the one that may be served here, and signed if it has to be."""
+    path = folder / SIGNATURE
+    signature = read(path)[:MAX_SIGNATURE] if trust.public_key and path.exists() else None
+    objection = trust.objection(manifest, signature)
+    refuse_unless(not objection, str(objection))
 
 
 def read(path: Path) -> bytes:
