@@ -14,9 +14,12 @@ from .errors import ArchiveError
 from .ids import Ids, read_ids
 from .json_text import parse
 from .members import (
+    MANIFEST,
+    MAX_MANIFEST,
     Content,
     array_of,
-    read_manifest,
+    parse_manifest,
+    read_file,
     read_members,
     refuse_unless,
     refuse_unless_finite,
@@ -25,6 +28,7 @@ from .members import (
 )
 from .score import Score, read_score
 from .top_items import Table, read_table
+from .trust import MAX_SIGNATURE, SIGNATURE, Trust
 
 SCHEMA_VERSION = 1
 MAX_GOLDEN = 1000
@@ -57,10 +61,12 @@ class Archive:
         return self.seen_items[self.seen_offsets[user] : self.seen_offsets[user + 1]]
 
 
-def load(folder: Path) -> Archive:
+def load(folder: Path, trust: Trust | None = None) -> Archive:
     """Read and check the files in a folder. Raises ArchiveError that says which one is wrong, and how."""
     try:
-        text, manifest = read_manifest(folder)
+        text = read_file(folder, MANIFEST, MAX_MANIFEST)
+        check_trust(folder, text, trust or Trust())
+        manifest = parse_manifest(text)
         refuse_unless(manifest.get("schema_version") == SCHEMA_VERSION, f"schema_version is not {SCHEMA_VERSION}")
         return checked(hashlib.sha256(text).hexdigest(), manifest, read_members(folder, manifest["files"]))
     except ArchiveError as error:
@@ -69,6 +75,13 @@ def load(folder: Path) -> Archive:
         raise ArchiveError(f"{folder}: lacks {error}; training writes it into every archive") from error
     except Exception as error:  # every parser here has its own errors, and all of them mean the same
         raise ArchiveError(f"{folder}: not a model archive ({type(error).__name__}: {error})") from error
+
+
+def check_trust(folder: Path, manifest: bytes, trust: Trust) -> None:
+    """The manifest is the one that may be served here, and signed if it has to be."""
+    signed = trust.public_key and (folder / SIGNATURE).exists()
+    objection = trust.objection(manifest, read_file(folder, SIGNATURE, MAX_SIGNATURE) if signed else None)
+    refuse_unless(not objection, str(objection))
 
 
 def checked(sha256: str, manifest: dict[str, Any], files: dict[str, Content]) -> Archive:

@@ -16,6 +16,7 @@ class RequestError(Exception):
         self.code = code
         self.message = message
         self.field = field
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def body(self, request_id: str) -> dict[str, Any]:
         """The answer's body."""

@@ -22,6 +22,7 @@ from .json_text import parse
 
 Content = bytes | mmap.mmap
 
+MANIFEST = "manifest.json"
 MAX_MANIFEST = 2**20
 MAX_MEMBERS = 64
 MAX_BYTES = 2**33  # of a member
@@ -31,14 +32,18 @@ PIECE = 2**20
 NPY_HEADER = 4096
 
 
-def read_manifest(folder: Path) -> tuple[bytes, dict[str, Any]]:
-    """manifest.json's bytes, and what they say. Raises ArchiveError."""
-    with opened(folder, "manifest.json", MAX_MANIFEST) as file:
-        text = file.read(MAX_MANIFEST)
+def read_file(folder: Path, name: str, most: int) -> bytes:
+    """A small file's bytes. Raises ArchiveError."""
+    with opened(folder, name, most) as file:
+        return file.read(most)
+
+
+def parse_manifest(text: bytes) -> dict[str, Any]:
+    """What manifest.json says. Raises ArchiveError."""
     found = parse(text)
     refuse_unless(isinstance(found, dict) and isinstance(found.get("files"), dict), "manifest.json lists no files")
     refuse_unless(len(found["files"]) <= MAX_MEMBERS, f"manifest.json lists more than {MAX_MEMBERS} files")
-    return text, found
+    return dict(found)
 
 
 def read_members(folder: Path, listed: Mapping[str, Any]) -> dict[str, Content]:
