@@ -2,6 +2,7 @@
 
 import asyncio
 import traceback
+from collections.abc import Callable
 from typing import Protocol
 
 from .errors import RequestError
@@ -25,8 +26,10 @@ class Service(Protocol):
 class Application:
     """Answers HTTP by a service. It takes calls at once, so that the reason for not being ready can be asked for."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, on_ready: Callable[[], None], loaded: bool) -> None:
         self._service = service
+        self._on_ready = on_ready
+        self._loaded = loaded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry point."""
@@ -39,12 +42,17 @@ class Application:
     async def live(self, receive: Receive, send: Send) -> None:
         """Start loading at start-up; end the threads at shutdown."""
         await receive()
-        loading = asyncio.get_running_loop().run_in_executor(None, self._service.start)
+        loading = asyncio.get_running_loop().run_in_executor(None, self.load)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await loading
         self._service.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def load(self) -> None:
+        """Load what is not loaded yet, and tell that it is."""
+        if self._loaded or self._service.start():
+            self._on_ready()
 
     async def reply(self, request: Request) -> Reply:
         """Answer one request; what goes wrong inside is logged, and the caller gets no stack trace."""
