@@ -8,6 +8,7 @@ from typing import Protocol
 from .errors import RequestError
 from .exchange import Receive, Reply, Request, Scope, Send, send_reply
 from .formats import dump
+from .logbook import log
 from .routes import Routes
 
 
@@ -26,8 +27,9 @@ class Service(Protocol):
 class Application:
     """Answers HTTP by a service. It takes calls at once, so that the reason for not being ready can be asked for."""
 
-    def __init__(self, service: Service, on_ready: Callable[[], None], loaded: bool) -> None:
+    def __init__(self, service: Service, variant: str, on_ready: Callable[[], None], loaded: bool) -> None:
         self._service = service
+        self._variant = variant
         self._on_ready = on_ready
         self._loaded = loaded
 
@@ -35,7 +37,10 @@ class Application:
         """The ASGI entry point."""
         if scope["type"] == "http":
             request = Request(scope, receive)
-            await send_reply(request, await self.reply(request), send)
+            reply = await self.reply(request)
+            await send_reply(request, reply, send)
+            if b"x-amzn-sagemaker-inference-id" in request.headers:
+                log(request, reply.status, self._variant)
         elif scope["type"] == "lifespan":
             await self.live(receive, send)
 

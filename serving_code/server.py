@@ -9,6 +9,7 @@ import uvicorn
 
 from .application import Application, Service
 from .multi_model import MultiModel
+from .protocol import HttpProtocol
 from .settings import Settings
 from .single_model import SingleModel
 
@@ -32,12 +33,12 @@ def serve(settings: Settings, port: socket.socket, first: bool, on_ready: Callab
     if not first and not service.start():
         return 1
     config = uvicorn.Config(
-        Application(service, on_ready, loaded=not first),
-        http="httptools",
+        Application(service, settings.variant, on_ready, loaded=not first),
+        http=HttpProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
-        log_level="warning",
+        log_level="error",
         access_log=False,
         proxy_headers=False,  # nobody asks who calls
         server_header=False,
