@@ -5,9 +5,9 @@ import traceback
 from collections.abc import Callable
 from typing import Protocol
 
+from .answers import dump
 from .errors import RequestError
 from .exchange import Receive, Reply, Request, Scope, Send, send_reply
-from .formats import dump
 from .logbook import log
 from .routes import Routes
 

@@ -2,13 +2,14 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
+from .answers import dump
 from .errors import RequestError
-from .operations import Call, answer
+from .json_text import parse
+from .operations import Call, answer, quick_answer
 
 MAX_DEPTH = 8
 
@@ -28,28 +29,15 @@ class Format:
 
 
 def parse_json(body: bytes) -> Any:
-    """JSON as its standard has it: no NaN, no key twice, and not nested deeper than any request is."""
+    """JSON as its standard has it, and not nested deeper than any request is."""
     try:
-        found = json.loads(body, parse_constant=no_constant, object_pairs_hook=no_duplicates)
+        found = parse(body)
     except RecursionError:
         raise too_deep() from None
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         raise RequestError(400, "BadRequest", f"the body is not JSON: {error}") from None
     if depth(found) > MAX_DEPTH:
         raise too_deep()
-    return found
-
-
-def no_constant(name: str) -> NoReturn:
-    """Refuse NaN and infinities."""
-    raise ValueError(f"{name} is not JSON")
-
-
-def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse an object that says a key twice: readers differ in which one counts."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("an object has a key twice")
     return found
 
 
@@ -69,16 +57,6 @@ def depth(found: Any) -> int:
     return level
 
 
-def quick_json(request: Any, call: Call) -> bytes | None:
-    """application/json: the answer that is ready."""
-    return None
-
-
-def answer_json(request: Any, call: Call) -> bytes:
-    """application/json: one request, one answer."""
-    return dump(answer(request, call))
-
-
 def read_lines(body: bytes) -> list[bytes]:
     """application/jsonlines: the lines, parsed one by one later, as a bad one must not spoil the others."""
     lines = body.split(b"\n")
@@ -93,8 +71,7 @@ def answer_lines(lines: list[bytes], call: Call) -> bytes:
 def answer_line(line: bytes, call: Call) -> bytes:
     """One line's answer or error."""
     try:
-        request = parse_json(line)
-        return quick_json(request, call) or answer_json(request, call)
+        return answer(parse_json(line), call)
     except RequestError as error:
         return dump(error.body(call.request_id))
 
@@ -118,14 +95,9 @@ def never_quick(request: Any, call: Call) -> None:
     """What may be long is not answered in the event loop."""
 
 
-def dump(content: dict[str, Any]) -> bytes:
-    """Compact JSON; not-a-number would not be JSON and is our fault, so it raises."""
-    return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
-
-
 # a new content type is its functions and one line here
 FORMATS: Mapping[str, Format] = {
-    "application/json": Format(b"application/json", parse_json, quick_json, answer_json),
+    "application/json": Format(b"application/json", parse_json, quick_answer, answer),
     "application/jsonlines": Format(b"application/jsonlines", read_lines, never_quick, answer_lines),
-    "text/csv": Format(b"application/json", read_csv, never_quick, answer_json),
+    "text/csv": Format(b"application/json", read_csv, never_quick, answer),
 }

@@ -2,8 +2,8 @@
 
 import time
 
+from .answers import dump
 from .exchange import Request
-from .formats import dump
 
 
 def log(request: Request, status: int, variant: str) -> None:

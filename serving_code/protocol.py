@@ -5,8 +5,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from .answers import dump
 from .errors import RequestError
-from .formats import dump
 
 HEAD_SECONDS = 10  # for the first request's headers to arrive
 

@@ -3,11 +3,11 @@
 import sys
 from datetime import UTC, datetime
 
+from .answers import dump
 from .archive import ArchiveError
 from .desk import Desk
 from .errors import RequestError
 from .exchange import Reply, Request
-from .formats import dump
 from .opening import open_model
 from .recommender import Recommender
 from .routes import Routes

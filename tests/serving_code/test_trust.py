@@ -44,7 +44,7 @@ def test_a_manifest_is_trusted_by_its_digest(tmp_path: Path):
 def test_a_signed_archive_is_trusted_by_its_key_written_in_one_line_or_several(tmp_path: Path):
     folder = signed(tmp_path / "model")
     for key in (pem(KEY), pem(KEY).replace("\n", "\\n")):
-        assert load(folder, read_trust({"MODEL_PUBLIC_KEY": key})).items[4] == "a:i04"
+        assert load(folder, read_trust({"MODEL_PUBLIC_KEY": key})).manifest["model"] == "neumf"
 
 
 def test_f52_an_archive_that_is_not_signed_or_by_another_or_changed_since_is_refused(tmp_path: Path):
@@ -54,14 +54,16 @@ def test_f52_an_archive_that_is_not_signed_or_by_another_or_changed_since_is_ref
     with pytest.raises(ArchiveError, match="is not the signature"):
         load(signed(tmp_path / "other", OTHER), trust)
     changed = signed(tmp_path / "changed")
-    (changed / "popularity.npy").write_bytes((ARCHIVE / "seen_offsets.npy").read_bytes())
+    content = bytearray((ARCHIVE / "popularity.npy").read_bytes())
+    content[-8] ^= 1
+    (changed / "popularity.npy").write_bytes(content)
     with pytest.raises(ArchiveError, match=r"popularity\.npy differs from its digest"):
         load(changed, trust)
     with pytest.raises(ArchiveError, match="is not the signature"):
         load(rewrite_manifest(changed), trust)
 
 
-@pytest.mark.parametrize("signature", [b"", b"x", b"\xff" * 64, b"A" * 88, b"A" * 100_000, b"\n"])
+@pytest.mark.parametrize("signature", [b"", b"x", b"\xff" * 64, b"A" * 88, b"A" * 1000, b"\n"])
 def test_f52_whatever_a_signature_is_it_is_refused_if_it_is_not_the_right_one(tmp_path: Path, signature: bytes):
     folder = signed(tmp_path / "model")
     (folder / "manifest.sig").write_bytes(signature)
