@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from .alarms import Watched
 from .cloud import Cloud
 from .fallthrough import applications
 from .front import Application, Front
@@ -16,4 +17,5 @@ def assemble(cloud: Cloud, git_root: Path, tokens: Mapping[str, str]) -> Applica
     paths = {f"{PREFIX}/": GitHost(cloud, git_root, tokens)}
     moto = applications(MOTO_SERVICES)
     moto["s3"] = ObjectEvents(cloud, moto["s3"])
+    moto["cloudwatch"] = Watched(cloud, moto["cloudwatch"])
     return Front(cloud, SERVICES, moto, paths)
