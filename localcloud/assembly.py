@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from . import api_gateway
 from .cloud import Cloud
 from .fallthrough import applications
 from .front import Application, Front
@@ -12,5 +13,8 @@ from .services import MOTO_SERVICES, SERVICES
 
 def assemble(cloud: Cloud, git_root: Path, tokens: Mapping[str, str]) -> Application:
     """The application that answers every request of one localcloud."""
-    paths = {f"{PREFIX}/": GitHost(cloud, git_root, tokens)}
+    paths: dict[str, Application] = {
+        f"{PREFIX}/": GitHost(cloud, git_root, tokens),
+        f"{api_gateway.PREFIX}/": api_gateway.Door(cloud),
+    }
     return Front(cloud, SERVICES, applications(MOTO_SERVICES), paths)
