@@ -1,4 +1,4 @@
-"""python -m gitops notify | data | propose | reconcile | status | plan (each has --help)"""
+"""python -m gitops notify | data | propose | reconcile | status | plan | image (each has --help)"""
 
 import argparse
 import gc
@@ -34,6 +34,10 @@ def parser() -> argparse.ArgumentParser:
     reconcile.add_argument("--wait-minutes", type=float, default=30.0, help="for each endpoint (default 30)")
     status = verbs.add_parser("status", help="what git asks for and what is live")
     status.add_argument("--json", action="store_true", help="as JSON")
+    image = verbs.add_parser("image", help="build the serving image, and propose it")
+    image.add_argument("--store", choices=("registry", "archive"), default="registry", help="docker, or localcloud's")
+    image.add_argument("--environment", help="whose deploy files; default: the first of project.yml")
+    image.add_argument("--image", help="one that is there already, by digest, instead of building")
     plan = verbs.add_parser("plan", help="what a change would do; offline, without credentials")
     plan.add_argument("--base", required=True, metavar="REF")
     plan.add_argument("--head", default="HEAD", metavar="REF")

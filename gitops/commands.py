@@ -166,6 +166,39 @@ def plan(arguments: argparse.Namespace, settings: Settings) -> int:
     return 1 if found.problems else 0
 
 
+def image(arguments: argparse.Namespace, settings: Settings) -> int:
+    """The serving image is built, if none is named, and proposed."""
+    from gitops import aws, registry
+    from gitops import image as imaging
+    from pipelines import project
+
+    root = Path.cwd()
+    team = project.load(root)
+    environment = arguments.environment or team.environments[0]
+    if environment not in team.environments:
+        raise GitopsError(f"{environment}: is no environment of project.yml; it has {', '.join(team.environments)}")
+    if arguments.image and not registry.PINNED.fullmatch(arguments.image):
+        raise GitopsError(f"{arguments.image}: is no image by digest; write <repository>@sha256:<digest>")
+    host, region = _host(team, settings), settings.region or team.region
+    with aws.explained():
+        found = arguments.image
+        if not found:
+            if not imaging.newest(host, root, required(settings.commit, "COMMIT")):
+                print("superseded: the branch has newer serving code; its own build proposes that")
+                return 0
+            kiln = registry.Kiln(
+                root=root,
+                repository=required(settings.serving_image, "SERVING_IMAGE").partition("@")[0],
+                base=settings.base_image,
+                bucket=settings.bucket or _bucket(team, region),
+                client=lambda service: aws.client(service, region),
+            )
+            found = registry.build(kiln, arguments.store)
+            print(f"image: {found}")
+    imaging.ImageProposer(host, root, environment, found).propose()
+    return 0
+
+
 def _bucket(team: "Project", region: str) -> str:
     """The bucket as infra names it: where nobody says, the account of the caller's identity decides."""
     from gitops import aws
@@ -188,4 +221,5 @@ COMMANDS: dict[str, Command] = {
     "reconcile": reconcile,
     "status": status,
     "plan": plan,
+    "image": image,
 }
