@@ -1,9 +1,10 @@
-"""Putting one localcloud together: the services, moto's and the git host behind one front."""
+"""Putting one localcloud together: the services, moto's, the git host and HTTP APIs behind one front."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from . import api_gateway
+from .alarms import Watched
 from .cloud import Cloud
 from .fallthrough import applications
 from .front import Application, Front
@@ -17,4 +18,6 @@ def assemble(cloud: Cloud, git_root: Path, tokens: Mapping[str, str]) -> Applica
         f"{PREFIX}/": GitHost(cloud, git_root, tokens),
         f"{api_gateway.PREFIX}/": api_gateway.Door(cloud),
     }
-    return Front(cloud, SERVICES, applications(MOTO_SERVICES), paths)
+    moto = applications(MOTO_SERVICES)
+    moto["cloudwatch"] = Watched(cloud, moto["cloudwatch"])
+    return Front(cloud, SERVICES, moto, paths)

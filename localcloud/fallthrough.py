@@ -14,6 +14,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.s3.models import FakeBucket
 from werkzeug.wrappers import Request
 
+from . import repairs  # noqa: F401 puts moto right
 from .front import Application, operation_of, refusal
 from .models import route
 from .service import CloudError

@@ -2,6 +2,7 @@
 
 from ..service import Service
 from . import (
+    capacities,
     endpoint_configs,
     endpoints,
     executions,
@@ -13,12 +14,14 @@ from . import (
     runtime,
     tags,
     training,
+    transform,
     tuning,
 )
 
 _MODULES = (
     training,
     processing,
+    transform,
     tuning,
     pipelines,
     executions,
@@ -27,6 +30,7 @@ _MODULES = (
     models,
     endpoint_configs,
     endpoints,
+    capacities,
     tags,
 )
 

@@ -17,6 +17,7 @@ VERSION = "2020-12-01"
 CALLS = {
     "Processing": "CreateProcessingJob",
     "Training": "CreateTrainingJob",
+    "Transform": "CreateTransformJob",
     "Tuning": "CreateHyperParameterTuningJob",
     "Model": "CreateModel",
     "RegisterModel": "CreateModelPackage",

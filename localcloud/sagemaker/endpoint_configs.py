@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 TABLE = "endpoint_configs"
 CREATE = "CreateEndpointConfig"
+PRODUCTION, SHADOW = "ProductionVariants", "ShadowProductionVariants"
 _REFUSED = (
     "AsyncInferenceConfig",
     "ExplainerConfig",
-    "ShadowProductionVariants",
     "VpcConfig",
     "CrossRegionTrafficConfig",
     "MetricsConfig",
@@ -31,23 +31,20 @@ _REFUSED_IN_VARIANT = (
 def create_endpoint_config(cloud: "Cloud", request: Row) -> Row:
     """Record a configuration whose models exist."""
     refuse(CREATE, request, _REFUSED)
-    if request.get("DataCaptureConfig", {}).get("EnableCapture"):
-        raise unsupported(CREATE, "DataCaptureConfig")
-    name, variants = request["EndpointConfigName"], [_variant(item) for item in request["ProductionVariants"]]
-    names = [variant["VariantName"] for variant in variants]
-    if len(names) != len(set(names)):
-        raise invalid(f"Variant names must be unique: {', '.join(sorted(names))}")
+    name, groups = request["EndpointConfigName"], _variants(request)
     row = {
         **{key: value for key, value in request.items() if key != "Tags"},
-        "ProductionVariants": variants,
+        **groups,
         "EndpointConfigArn": arn(cloud, "endpoint-config", name),
         "CreationTime": now(),
     }
     with lock(cloud):
         if name in table(cloud, TABLE):
             raise invalid(f'Cannot create already existing endpoint configuration "{row["EndpointConfigArn"]}".')
-        for variant in variants:
-            models.find(cloud, variant["ModelName"])
+        for variant in (variant for variants in groups.values() for variant in variants):
+            model = models.find(cloud, variant["ModelName"])
+            if SHADOW in groups and model["Runs"].get("Mode") == models.MULTI_MODEL:
+                raise invalid(f"{SHADOW} and multi-model containers do not go together.")
         table(cloud, TABLE)[name] = row
     tags.keep(cloud, row["EndpointConfigArn"], request.get("Tags"))
     return {"EndpointConfigArn": row["EndpointConfigArn"]}
@@ -92,6 +89,18 @@ def delete_endpoint_config(cloud: "Cloud", request: Row) -> None:
                 )
         del table(cloud, TABLE)[name]
         tags.forget(cloud, row["EndpointConfigArn"])
+
+
+def _variants(request: Row) -> dict[str, list[Row]]:
+    """The production variants, and the shadow variant if there is one, with their defaults."""
+    members = [member for member in (PRODUCTION, SHADOW) if request.get(member)]
+    groups = {member: [_variant(item) for item in request[member]] for member in members}
+    names = [variant["VariantName"] for variants in groups.values() for variant in variants]
+    if len(names) != len(set(names)):
+        raise invalid(f"Variant names must be unique: {', '.join(sorted(names))}")
+    if SHADOW in groups and any(len(variants) > 1 for variants in groups.values()):
+        raise invalid(f"With {SHADOW} you can only specify one variant for {PRODUCTION} and one variant for {SHADOW}.")
+    return groups
 
 
 def _variant(variant: Row) -> Row:

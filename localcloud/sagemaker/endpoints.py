@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import endpoint_configs, tags
+from . import capture, endpoint_configs, tags
 from .fleet import Fleet
 from .job import event_detail
 from .server import ServerError
@@ -76,17 +76,13 @@ def update_endpoint(cloud: "Cloud", request: Row) -> Row:
     members = ("RetainAllVariantProperties", "ExcludeRetainedVariantProperties", "RetainDeploymentConfig")
     refuse("UpdateEndpoint", request, members)
     with lock(cloud):
-        endpoint = find(cloud, request["EndpointName"])
-        if endpoint.status != "InService":
-            word = "failed" if endpoint.status == "Failed" else "in-progress"
-            raise invalid(f'Cannot update {word} endpoint "{endpoint.arn}".')
+        endpoint, _ = changeable(cloud, request["EndpointName"])
         config = endpoint_configs.find(cloud, request["EndpointConfigName"])
         fleet = Fleet(cloud, endpoint.name, config)
         endpoint.configs.add(config["EndpointConfigName"])
         endpoint.row.pop("FailureReason", None)
         endpoint.coming = config["EndpointConfigName"]
-        endpoint.row.update(EndpointStatus="Updating", LastModifiedTime=now())
-    _emit(cloud, endpoint)
+        change(cloud, endpoint, EndpointStatus="Updating")
     cloud.spawn(lambda: _update(cloud, endpoint, fleet), f"endpoint {endpoint.name}")
     return {"EndpointArn": endpoint.arn}
 
@@ -97,10 +93,20 @@ def describe_endpoint(cloud: "Cloud", request: Row) -> Row:
         endpoint = find(cloud, request["EndpointName"])
         row = dict(endpoint.row)
         if endpoint.fleet:
-            row["ProductionVariants"] = [variant.description() for variant in endpoint.fleet.variants]
+            row |= _serving(endpoint.fleet)
         if endpoint.coming:
             row["PendingDeploymentSummary"] = {"EndpointConfigName": endpoint.coming}
         return row
+
+
+def _serving(fleet: Fleet) -> Row:
+    """What DescribeEndpoint says of that which answers."""
+    found: Row = {"ProductionVariants": [variant.description() for variant in fleet.variants]}
+    if fleet.shadows:
+        found["ShadowProductionVariants"] = [variant.description() for variant in fleet.shadows]
+    if fleet.config.get("DataCaptureConfig"):
+        found["DataCaptureConfig"] = capture.description(fleet.config["DataCaptureConfig"])
+    return found
 
 
 def list_endpoints(cloud: "Cloud", request: Row) -> Row:
@@ -124,8 +130,7 @@ def delete_endpoint(cloud: "Cloud", request: Row) -> None:
         endpoint = find(cloud, request["EndpointName"])
         if endpoint.status not in ("InService", "Failed"):
             raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
-        endpoint.row.update(EndpointStatus="Deleting", LastModifiedTime=now())
-    _emit(cloud, endpoint)
+        change(cloud, endpoint, EndpointStatus="Deleting")
     cloud.spawn(lambda: _delete(cloud, endpoint), f"endpoint {endpoint.name}")
 
 
@@ -137,21 +142,37 @@ def find(cloud: "Cloud", name: str) -> Endpoint:
     return endpoint
 
 
+def changeable(cloud: "Cloud", name: str) -> tuple[Endpoint, Fleet]:
+    """The endpoint of that name and what serves it, if it may be changed now."""
+    endpoint = find(cloud, name)
+    if endpoint.status != "InService" or endpoint.fleet is None:
+        word = "failed" if endpoint.status == "Failed" else "in-progress"
+        raise invalid(f'Cannot update {word} endpoint "{endpoint.arn}".')
+    return endpoint, endpoint.fleet
+
+
+def change(cloud: "Cloud", endpoint: Endpoint, **members: Any) -> None:
+    """Change an endpoint's description, perhaps its status with it, and tell EventBridge."""
+    with lock(cloud):
+        endpoint.row.update(members, LastModifiedTime=now())
+    _emit(cloud, endpoint)
+
+
 def _create(cloud: "Cloud", endpoint: Endpoint, fleet: Fleet) -> None:
     reason = _start(fleet)
     if reason:
         fleet.stop()
-        _change(cloud, endpoint, EndpointStatus="Failed", FailureReason=reason)
+        change(cloud, endpoint, EndpointStatus="Failed", FailureReason=reason)
         return
     with lock(cloud):
         endpoint.fleet = fleet
-    _change(cloud, endpoint, EndpointStatus="InService")
+    change(cloud, endpoint, EndpointStatus="InService")
 
 
 def _update(cloud: "Cloud", endpoint: Endpoint, fleet: Fleet) -> None:
     reason, serving = _start(fleet), endpoint.fleet
     if reason:
-        _change(cloud, endpoint, EndpointStatus="RollingBack")
+        change(cloud, endpoint, EndpointStatus="RollingBack")
         fleet.stop()
     name = fleet.config["EndpointConfigName"]
     with lock(cloud):
@@ -159,7 +180,7 @@ def _update(cloud: "Cloud", endpoint: Endpoint, fleet: Fleet) -> None:
             endpoint.fleet = fleet
             endpoint.row["EndpointConfigName"] = name
         endpoint.configs, endpoint.coming = {endpoint.row["EndpointConfigName"]}, None
-    _change(cloud, endpoint, EndpointStatus="InService", **({"FailureReason": reason} if reason else {}))
+    change(cloud, endpoint, EndpointStatus="InService", **({"FailureReason": reason} if reason else {}))
     if serving and not reason:
         serving.retire()
 
@@ -183,12 +204,6 @@ def _delete(cloud: "Cloud", endpoint: Endpoint) -> None:
     with lock(cloud):
         table(cloud, TABLE).pop(endpoint.name, None)
         tags.forget(cloud, endpoint.arn)
-
-
-def _change(cloud: "Cloud", endpoint: Endpoint, **members: Any) -> None:
-    with lock(cloud):
-        endpoint.row.update(members, LastModifiedTime=now())
-    _emit(cloud, endpoint)
 
 
 def _emit(cloud: "Cloud", endpoint: Endpoint) -> None:

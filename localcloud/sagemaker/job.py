@@ -20,7 +20,7 @@ class JobError(Exception):
 
 @dataclass(frozen=True)
 class Kind:
-    """What differs between training, processing and tuning jobs outside of running them."""
+    """What differs between training, processing, transform and tuning jobs outside of running them."""
 
     word: str  # as in TrainingJobName
     title: str  # as in the name of its event
@@ -56,6 +56,14 @@ PROCESSING = Kind(
     "Processing",
     "processing_jobs",
     "processing-job",
+    ("ValidationException", "Could not find requested job with name: {name}"),
+    _TAKEN,
+)
+TRANSFORM = Kind(
+    "Transform",
+    "Transform",
+    "transform_jobs",
+    "transform-job",
     ("ValidationException", "Could not find requested job with name: {name}"),
     _TAKEN,
 )
@@ -179,6 +187,8 @@ def summary(job: Job) -> Row:
     }
     if kind is TRAINING:
         fields["SecondaryStatus"] = row["SecondaryStatus"]
+    if kind is TRANSFORM and "FailureReason" in row:
+        fields["FailureReason"] = row["FailureReason"]
     if kind is TUNING:
         config = row["HyperParameterTuningJobConfig"]
         fields |= {"Strategy": config["Strategy"], "ResourceLimits": config["ResourceLimits"]}

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 TABLE = "models"
 CREATE = "CreateModel"
+MULTI_MODEL = "MultiModel"
 
 
 def create_model(cloud: "Cloud", request: Row) -> Row:
@@ -84,8 +85,6 @@ def archive(container: Row) -> tuple[str, bool] | None:
 
 def _resolved(cloud: "Cloud", container: Row) -> Row:
     """The container that will run: a package's container if it names one, with what it says itself on top."""
-    if container.get("Mode") == "MultiModel":
-        raise unsupported(CREATE, "Mode MultiModel")
     refuse(CREATE, container, ("AdditionalModelDataSources", "ImageConfig", "InferenceSpecificationName"))
     package = container.get("ModelPackageName")
     found = {**(_packaged(cloud, package) if package else {}), **container}
@@ -95,10 +94,20 @@ def _resolved(cloud: "Cloud", container: Row) -> Row:
         cloud.images.find(found["Image"])
     except CloudError as error:
         raise invalid(f"Requested image {found['Image']} not found. {error.message}") from error
+    _check_mode(found)
     data = archive(found)
-    if data and not transfers.exists(cloud, data[0]):
+    if data and found.get("Mode") != MULTI_MODEL and not transfers.exists(cloud, data[0]):
         raise invalid(f"Could not find model data at {data[0]}.")
     return found
+
+
+def _check_mode(container: Row) -> None:
+    """A container of many models names the prefix of their archives; which are there is found out when one is asked."""
+    many = container.get("Mode") == MULTI_MODEL
+    if container.get("MultiModelConfig") and not many:
+        raise invalid("MultiModelConfig is for containers of Mode MultiModel.")
+    if many and (container.get("ModelDataSource") or not container.get("ModelDataUrl")):
+        raise invalid("A container of Mode MultiModel needs ModelDataUrl, the S3 prefix of its models.")
 
 
 def _packaged(cloud: "Cloud", package: str) -> Row:

@@ -1,12 +1,12 @@
 """InvokeEndpoint: the caller's bytes to the container, the container's bytes to the caller."""
 
+import time
 from typing import TYPE_CHECKING, Any
-
-from urllib3.exceptions import HTTPError
 
 from ..service import CloudError
 from .endpoints import Endpoint
-from .fleet import Fleet, Variant
+from .exchange import Call, Exchange, Reply, perform
+from .fleet import TARGET_VARIANT, Fleet, Variant
 from .server import Server
 from .store import Row, table
 
@@ -19,10 +19,10 @@ _HEADERS = {
     "Accept": "Accept",
     "CustomAttributes": ATTRIBUTES,
     "InferenceId": "X-Amzn-SageMaker-Inference-Id",
-    "TargetVariant": "X-Amzn-SageMaker-Target-Variant",
+    "TargetVariant": TARGET_VARIANT,
+    "TargetModel": "X-Amzn-SageMaker-Target-Model",
 }
 _REFUSED = (
-    "TargetModel",
     "TargetContainerHostname",
     "EnableExplanations",
     "InferenceComponentName",
@@ -33,21 +33,22 @@ _REFUSED = (
 
 def invoke_endpoint(cloud: "Cloud", request: Row) -> Row:
     """One answer of the container, or ModelError with what it said instead."""
+    arrived = time.perf_counter()
     for member in _REFUSED:
         if request.get(member):
             message = f"localcloud does not implement sagemaker-runtime:InvokeEndpoint with {member}"
             raise CloudError("UnsupportedOperation", message)
     name = request["EndpointName"]
     fleet, variant, server = _acquire(cloud, name, request.get("TargetVariant"))
-    headers = {header: request[member] for member, header in _HEADERS.items() if request.get(member)}
     try:
-        response = server.call(_bytes(request["Body"]), headers)
-        return _answer(cloud, name, variant.name, response)
-    except HTTPError as error:
-        message = f"Your invocation failed while waiting for a response from container primary ({error})"
-        raise _model_error(cloud, name, 0, message) from error
+        _check_target(name, server, request.get("TargetModel"))
+        exchange = perform(variant, server, _call(request, fleet.captures()))
+        fleet.observe(exchange, time.perf_counter() - arrived - exchange.reply.seconds)
     finally:
         fleet.release(server)
+    if not exchange.reply.succeeded:
+        raise _model_error(cloud, name, exchange.reply)
+    return _answer(exchange)
 
 
 def _acquire(cloud: "Cloud", name: str, target: str | None) -> tuple[Fleet, Variant, Server]:
@@ -57,24 +58,41 @@ def _acquire(cloud: "Cloud", name: str, target: str | None) -> tuple[Fleet, Vari
         if found:
             return fleet, *found
         if fleet is endpoint.fleet:  # otherwise it has just been replaced by one that serves
-            raise CloudError("ValidationError", f"Variant {target} of endpoint {name} not found.")
+            what = (
+                f"Variant {target} of endpoint {name} not found." if target else f"No variant of {name} has a weight."
+            )
+            raise CloudError("ValidationError", what)
     raise CloudError("ValidationError", f"Endpoint {name} of account {cloud.account} not found.")
 
 
-def _answer(cloud: "Cloud", name: str, variant: str, response: Any) -> Row:
-    if not 200 <= response.status < 300:
-        raise _model_error(cloud, name, response.status, response.data.decode(errors="replace"))
+def _check_target(name: str, server: Server, target: str | None) -> None:
+    if target and server.models is None:
+        message = f"Endpoint {name} is not a multi-model endpoint and does not support target model header."
+        raise CloudError("ValidationError", message)
+    if not target and server.models is not None:
+        raise CloudError("ValidationError", f"Endpoint {name} is a multi-model endpoint and requires TargetModel.")
+
+
+def _call(request: Row, captured: bool) -> Call:
+    headers = {header: request[member] for member, header in _HEADERS.items() if request.get(member)}
+    inference, target = request.get("InferenceId", ""), request.get("TargetModel", "")
+    return Call(_bytes(request["Body"]), headers, inference, target, captured)
+
+
+def _answer(exchange: Exchange) -> Row:
+    headers = exchange.reply.headers
     answer = {
-        "Body": response.data,
-        "ContentType": response.headers.get("Content-Type", "application/octet-stream"),
-        "InvokedProductionVariant": variant,
+        "Body": exchange.reply.body,
+        "ContentType": headers.get("Content-Type", "application/octet-stream"),
+        "InvokedProductionVariant": exchange.variant,
     }
-    if ATTRIBUTES in response.headers:
-        answer["CustomAttributes"] = response.headers[ATTRIBUTES]
+    if ATTRIBUTES in headers:
+        answer["CustomAttributes"] = headers[ATTRIBUTES]
     return answer
 
 
-def _model_error(cloud: "Cloud", name: str, status: int, text: str) -> CloudError:
+def _model_error(cloud: "Cloud", name: str, reply: Reply) -> CloudError:
+    status, text = reply.status, reply.body.decode(errors="replace")
     side = "client" if 400 <= status < 500 else "server"
     group = f"/aws/sagemaker/Endpoints/{name}"
     message = (

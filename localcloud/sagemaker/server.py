@@ -1,4 +1,4 @@
-"""One container process of an endpoint: started, pinged, called, restarted when it dies, drained and stopped."""
+"""One container process that serves: started, pinged, called, restarted when it dies, drained and stopped."""
 
 import secrets
 import shutil
@@ -16,7 +16,9 @@ from urllib3.exceptions import HTTPError
 from ..service import CloudError
 from . import archives, transfers
 from .container import FLUSH_SECONDS, Lines, inside
-from .models import archive
+from .exchange import Call, Reply
+from .models import MULTI_MODEL, archive
+from .multi_model import MOST, Models
 from .store import Row, folder
 
 if TYPE_CHECKING:
@@ -34,12 +36,17 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Spec:
-    """What a server runs and for whom. `seconds` is how long it may take to become healthy."""
+    """What a server runs and for whom.
 
-    endpoint: str
-    variant: str
+    `subject` is how its errors name it, `log` the group of its log and how its streams start, `seconds` how long it
+    may take to become healthy and `answer_seconds` to answer.
+    """
+
+    subject: str
+    log: tuple[str, str]
     container: Row
     seconds: float
+    answer_seconds: float = INVOKE_SECONDS
 
 
 class Server:
@@ -50,10 +57,16 @@ class Server:
         self.in_flight = 0
         self._cloud = cloud
         self._name = secrets.token_hex(8)
-        self._base = folder(cloud, "endpoints", spec.endpoint, self._name)
+        self._base = folder(cloud, "servers", self._name)
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._pool = urllib3.HTTPConnectionPool("127.0.0.1", 1)
+        self.models = self._multi_model() if spec.container.get("Mode") == MULTI_MODEL else None
+
+    def _multi_model(self) -> Models:
+        caching = self.spec.container.get("MultiModelConfig", {}).get("ModelCacheSetting", "Enabled") == "Enabled"
+        prefix, most = self.spec.container["ModelDataUrl"], MOST if caching else 0
+        return Models(self._cloud, prefix, self._base / "models", self.ask, most)
 
     def start(self) -> None:
         """Fetch the model, start the container and wait until it is healthy; ServerError if it never is."""
@@ -61,19 +74,29 @@ class Server:
             self._fetch_model()
             self._launch()
         except (transfers.TransferError, archives.ArchiveError, OSError) as error:
-            raise ServerError(
-                f"Failed to download model data for production variant {self.spec.variant}: {error}"
-            ) from error
+            raise ServerError(f"Failed to download model data for {self.spec.subject}: {error}") from error
         except CloudError as error:
             raise ServerError(error.message) from error
         self._await_health()
-        threading.Thread(target=self._keep_alive, name=f"keep {self.spec.endpoint}", daemon=True).start()
+        threading.Thread(target=self._keep_alive, name=f"keep {self._name}", daemon=True).start()
 
-    def call(self, body: bytes, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        """POST /invocations over a kept connection; HTTPError when the container does not answer."""
-        return self._pool.urlopen(
-            "POST", "/invocations", body=body, headers=headers, retries=False, timeout=INVOKE_SECONDS
-        )
+    def invoke(self, call: Call) -> Reply:
+        """The reply of the model, in a multi-model container of the one that the call is for."""
+        return self.models.invoke(call) if self.models else self.ask("POST", "/invocations", call)
+
+    def ask(self, method: str, path: str, call: Call) -> Reply:
+        """One request over a kept connection; a reply of status 0 says why the container did not answer."""
+        started = time.perf_counter()
+        headers: Mapping[str, str] = {}
+        try:
+            response = self._pool.urlopen(
+                method, path, body=call.body, headers=call.headers, retries=False, timeout=self.spec.answer_seconds
+            )
+            status, body, headers = response.status, response.data, response.headers
+        except HTTPError as error:
+            status = 0
+            body = f"Your invocation failed while waiting for a response from container primary ({error})".encode()
+        return Reply(status, body, headers, time.perf_counter() - started)
 
     def stop(self) -> None:
         """SIGTERM, a moment to drain, SIGKILL; its files go too."""
@@ -87,7 +110,7 @@ class Server:
         model = self._base / "model"
         model.mkdir(exist_ok=True)
         data = archive(self.spec.container)
-        if data is None:
+        if data is None or self.models:
             return
         uri, packed = data
         if not packed:
@@ -109,6 +132,7 @@ class Server:
             **self._cloud.environment(),
             "PYTHONUNBUFFERED": "1",
             **own,
+            **({"SAGEMAKER_MULTI_MODEL": "true"} if self.models else {}),
             "SAGEMAKER_BASE_DIR": str(self._base),
             "SAGEMAKER_BIND_TO_PORT": str(port),
         }
@@ -131,8 +155,8 @@ class Server:
                 return
             time.sleep(PING_SECONDS)
         raise ServerError(
-            f"The primary container for production variant {self.spec.variant} did not pass the ping health check. "
-            "Please check CloudWatch logs for this endpoint."
+            f"The primary container for {self.spec.subject} did not pass the ping health check. "
+            f"Please check CloudWatch logs in {self.spec.log[0]}."
         )
 
     def _healthy(self) -> bool:
@@ -167,8 +191,8 @@ class Server:
 
     def _log(self, lines: list[str]) -> None:
         if lines:
-            group = f"/aws/sagemaker/Endpoints/{self.spec.endpoint}"
-            self._cloud.log(group, f"{self.spec.variant}/{self._name}", lines)
+            group, stream = self.spec.log
+            self._cloud.log(group, f"{stream}/{self._name}", lines)
 
 
 def _free_port() -> int:

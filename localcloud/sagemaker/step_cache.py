@@ -20,6 +20,7 @@ ATTRIBUTES = {
         "HyperParameters",
         "InputDataConfig",
     ),
+    "Transform": ("DataProcessing", "Environment", "ModelName", "TransformInput"),
     "Tuning": (
         "HyperParameterTuningJobConfig",
         "TrainingJobDefinition.AlgorithmSpecification",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..service import CloudError
-from . import conditions, models, processing, registry, registry_groups, retries, training, tuning
+from . import conditions, models, processing, registry, registry_groups, retries, training, transform, tuning
 from . import job as jobs
 from .definition import CALLS
 from .execution import Execution, ExecutionScope, StepRun
@@ -97,6 +97,13 @@ def _training(cloud: "Cloud", work: Work) -> None:
     work.run.properties = _await(cloud, work, job)
 
 
+def _transform(cloud: "Cloud", work: Work) -> None:
+    request = {**work.arguments, "TransformJobName": _name(work, "TransformJobName")}
+    job: Job = _call(work, lambda row: transform.start(cloud, row), request)
+    work.run.metadata = {"TransformJob": {"Arn": job.arn}}
+    work.run.properties = _await(cloud, work, job)
+
+
 def _tuning(cloud: "Cloud", work: Work) -> None:
     execution, step = work.execution.arn.rpartition("/")[2], re.sub("[^A-Za-z0-9-]+", "-", work.run.step.name)
     prefix = work.arguments.get("HyperParameterTuningJobName") or f"{execution}-{step}"
@@ -174,6 +181,7 @@ def _fail(_: "Cloud", work: Work) -> None:
 RUNNERS: dict[str, Callable[["Cloud", Work], None]] = {
     "Processing": _processing,
     "Training": _training,
+    "Transform": _transform,
     "Tuning": _tuning,
     "Model": _model,
     "RegisterModel": _register,

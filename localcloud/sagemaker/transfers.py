@@ -2,8 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
@@ -66,10 +67,15 @@ def exists(cloud: "Cloud", uri: str) -> bool:
 
 def upload(cloud: "Cloud", source: Path, uri: str) -> None:
     """Send one file to `uri`."""
+    with source.open("rb") as file:
+        write(cloud, file, uri)
+
+
+def write(cloud: "Cloud", body: bytes | IO[bytes], uri: str, encryption: Mapping[str, str] | None = None) -> None:
+    """Put one object; `encryption` are PutObject's own members for it."""
     bucket, key = split(uri)
     try:
-        with source.open("rb") as file:
-            cloud.client("s3").put_object(Bucket=bucket, Key=key, Body=file)
+        cloud.client("s3").put_object(Bucket=bucket, Key=key, Body=body, **(encryption or {}))
     except ClientError as error:
         raise TransferError(f"ClientError: Data upload failed:{_sentence(error)} (s3 object: {uri})") from error
 

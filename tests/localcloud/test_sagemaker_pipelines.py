@@ -317,7 +317,7 @@ def test_a_token_starts_one_execution(lab: Lab):
     [
         ("{", "not JSON"),
         (document(), "no steps"),
-        (document({"Name": "T", "Type": "Transform", "Arguments": {}}), "does not implement steps of type Transform"),
+        (document({"Name": "T", "Type": "EMR", "Arguments": {}}), "does not implement steps of type EMR"),
         (document({**FAIL, "Arguments": {"ErrorMessage": {"Get": "Parameters.No"}}}), "Parameters.No"),
         (document({**FAIL, "Arguments": {"ErrorMessage": {"Get": "Steps.No.X"}}}), "no earlier step"),
         (document(FAIL, FAIL), "unique"),
