@@ -38,9 +38,12 @@ ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Ha
 """
 
 
-def serve(lab: Lab, name: str, weights: dict[str, float]) -> str:
-    """An endpoint of this name with these variants, in service."""
-    model = {"Image": lab.serving_image(SERVER), "ModelDataUrl": lab.put("model.tar.gz", archive({"users.json": "[]"}))}
+def serve(lab: Lab, name: str, weights: dict[str, float], users: str = "[]") -> str:
+    """An endpoint of this name with these variants, in service; `users` is in its archive as users.json."""
+    model = {
+        "Image": lab.serving_image(SERVER),
+        "ModelDataUrl": lab.put(f"{name}/model.tar.gz", archive({"x": "", "users.json": users})),
+    }
     lab.sagemaker.create_model(ModelName=name, PrimaryContainer=model, ExecutionRoleArn=ROLE)
     variants = [
         {"VariantName": each, "ModelName": name, "InstanceType": "ml.c6i.large", "InitialInstanceCount": 1,

@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.api_code.endpoint import serve
-from tests.localcloud.sagemaker_lab import Lab
+from tests.localcloud.sagemaker_lab import Lab, until
 
 HTTP = urllib3.PoolManager(maxsize=4)
 
@@ -21,7 +21,7 @@ HTTP = urllib3.PoolManager(maxsize=4)
 @pytest.fixture(scope="module")
 def url(localcloud, deployed) -> str:
     """The API's address, with an endpoint of two variants behind it."""
-    serve(Lab(localcloud), f"{deployed}-ncf-production", {"main": 3.0, "next": 1.0})
+    serve(Lab(localcloud), f"{deployed}-ncf-production", {"main": 3.0, "next": 1.0}, '["u1", "u2"]')
     stack = localcloud.client("cloudformation").describe_stacks(StackName=f"{deployed}-serving")["Stacks"][0]
     return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}["ApiUrl"]
 
@@ -75,3 +75,26 @@ def test_s17_the_logs_tell_of_requests_and_not_of_users(url, localcloud, deploye
         time.sleep(0.05)
     assert (status, sum(answer["requestId"] in line for line in lines)) == (200, 2)
     assert "private" not in "\n".join(lines)
+
+
+def test_the_nightly_function_starts_one_job_a_day_over_all_users(url, localcloud, deployed):
+    event = json.dumps({"time": "2026-11-20T03:00:00Z"}).encode()
+    functions = localcloud.client("lambda")
+    first, second = (
+        json.load(functions.invoke(FunctionName=f"{deployed}-precompute", Payload=event)["Payload"]) for _ in range(2)
+    )
+    assert (first["started"], first["users"]) == (True, 2)
+    assert second == {"started": False, "job": first["job"], "reason": "it was started before"}
+    job = until(lambda: finished(localcloud.client("sagemaker"), first["job"]))
+    assert job["TransformJobStatus"] == "Completed", job.get("FailureReason")
+    folder = f"precompute/{deployed}-ncf-production/2026-11-20"
+    stored = localcloud.client("s3").get_object(
+        Bucket=f"{deployed}-123456789012-eu-west-1", Key=f"{folder}/users.jsonl.out"
+    )
+    answers = [json.loads(line) for line in stored["Body"].read().splitlines()]
+    assert [answer["asked"]["userId"] for answer in answers] == ["u1", "u2"]
+
+
+def finished(sagemaker: Any, name: str) -> dict[str, Any] | None:
+    job = sagemaker.describe_transform_job(TransformJobName=name)
+    return None if job["TransformJobStatus"] == "InProgress" else job
