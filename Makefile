@@ -46,7 +46,7 @@ lint: $(READY) ## ruff and mypy
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy pipelines gitops localcloud demo infra hooks benchmarks
-	@for folder in processing_code training_code serving_code; do $(PY) -m mypy $$folder || exit 1; done
+	@for folder in processing_code training_code serving_code api_code; do $(PY) -m mypy $$folder || exit 1; done
 
 format: $(READY) ## let ruff put the code in order
 	@$(PY) -m ruff check --fix .

@@ -1,4 +1,4 @@
-"""python -m gitops notify | data | relock | propose | reconcile | status | plan | drift (each has --help)"""
+"""python -m gitops <command> (--help lists them, and each has its own)"""
 
 import argparse
 import gc
@@ -25,6 +25,8 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("params", help="for example params/ncf.yml")
     data.add_argument("--add", nargs="+", action="extend", default=[], metavar="KEY", help="S3 keys of the bucket")
     data.add_argument("--from-manifest", metavar="KEY_OR_FILE", help="a SageMaker manifest that lists keys")
+    data.add_argument("--events", nargs="+", action="extend", default=[], metavar="DAY", help="feedback of closed days")
+    data.add_argument("--event-types", nargs="+", default=["purchase"], metavar="TYPE", help="default: purchase")
     data.add_argument("--reason", choices=REASONS, default="new-partition")
     data.add_argument("--dataset", default="", help="the data set's name, for a lock that is not there yet")
     propose = verbs.add_parser("propose", help="propose what a finished pipeline execution registered")
@@ -34,6 +36,16 @@ def parser() -> argparse.ArgumentParser:
     reconcile.add_argument("--wait-minutes", type=float, default=30.0, help="for each endpoint (default 30)")
     status = verbs.add_parser("status", help="what git asks for and what is live")
     status.add_argument("--json", action="store_true", help="as JSON")
+    image = verbs.add_parser("image", help="build the serving image, and propose it")
+    image.add_argument("--store", choices=("registry", "archive"), default="registry", help="docker, or localcloud's")
+    image.add_argument("--environment", help="whose deploy files; default: the first of project.yml")
+    image.add_argument("--image", help="one that is there already, by digest, instead of building")
+    feedback = verbs.add_parser("feedback", help="what came of the answers: events joined with captured answers")
+    feedback.add_argument("--from", required=True, dest="first", metavar="DAY")
+    feedback.add_argument("--to", required=True, dest="last", metavar="DAY")
+    feedback.add_argument("--model", default="ncf")
+    feedback.add_argument("--environment", help="default: the last of project.yml")
+    feedback.add_argument("--json", action="store_true", help="as JSON")
     plan = verbs.add_parser("plan", help="what a change would do; offline, without credentials")
     plan.add_argument("--base", required=True, metavar="REF")
     plan.add_argument("--head", default="HEAD", metavar="REF")

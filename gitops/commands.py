@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gitops.errors import GitopsError
 from gitops.settings import Settings, required
@@ -55,8 +55,8 @@ def data(arguments: argparse.Namespace, settings: Settings) -> int:
     from gitops import data as locking
     from pipelines import project
 
-    if not arguments.add and not arguments.from_manifest:
-        raise GitopsError("data: nothing to add; give --add <s3 key> or --from-manifest <key or file>")
+    if not (arguments.add or arguments.from_manifest or arguments.events):
+        raise GitopsError("data: nothing to add; give --add <s3 key>, --from-manifest <key or file> or --events <day>")
     params_file = Path(arguments.params)
     root = project.find_root(params_file)
     team = project.load(root)
@@ -68,6 +68,10 @@ def data(arguments: argparse.Namespace, settings: Settings) -> int:
         keys = [locking.bare(key, bucket) for key in arguments.add]
         if arguments.from_manifest:
             keys += locking.manifest(s3, bucket, arguments.from_manifest)
+        if arguments.events:
+            keys += _event_partitions(arguments, s3, bucket, lock)
+            if not keys:
+                return 0
         found = [locking.measure(s3, bucket, key) for key in dict.fromkeys(keys)]
     words = {"dataset": arguments.dataset, "reason": arguments.reason}
     new, total = locking.add(lock, found, words)
@@ -218,6 +222,80 @@ def drift(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _event_partitions(arguments: argparse.Namespace, s3: Any, bucket: str, lock: Path) -> list[str]:
+    """The days' events as partitions; their keys."""
+    from gitops import feedback
+    from pipelines import documents, models, params
+
+    file = Path(arguments.params)
+    columns = models.parse(params.Columns, file, documents.load(file).get("columns") or {})
+    known = params.load_lock(lock).dataset if lock.exists() else arguments.dataset
+    if arguments.dataset not in {"", known}:  # before anything is written
+        raise GitopsError(f"{lock}: locks {known}, not {arguments.dataset}; give another data set its own lock file")
+    if not known:
+        raise GitopsError(f"{lock}: is not there, so --dataset must name the data set that the events are of")
+    days = [feedback.day_of(text) for text in dict.fromkeys(arguments.events)]
+    made = [feedback.compact(s3, bucket, (day, known), columns, arguments.event_types) for day in days]
+    return [key for key in made if key]
+
+
+def feedback(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Events beside the answers they came of."""
+    from datetime import timedelta
+
+    from gitops import answers, aws, specs
+    from gitops import feedback as events
+    from pipelines import project
+
+    team = project.load(Path.cwd())
+    region = settings.region or team.region
+    first, last = events.day_of(arguments.first), events.day_of(arguments.last)
+    if last < first:
+        raise GitopsError(f"--to {last}: is before --from {first}; turn them round")
+    environment = arguments.environment or team.environments[-1]
+    endpoint = specs.endpoint_name(team.project, arguments.model, environment)
+    with aws.explained():
+        s3 = aws.client("s3", region)
+        where = answers.captured(aws.client("sagemaker", region), endpoint)
+        done = events.recommended(events.of_days(s3, settings.bucket or _bucket(team, region), first, last))
+        report = answers.join(answers.read(s3, where, first - timedelta(days=answers.BEFORE_DAYS), last), done)
+    print(json.dumps({"rows": report.rows, "unknown": report.unknown}) if arguments.json else answers.table(report))
+    return 0
+
+
+def image(arguments: argparse.Namespace, settings: Settings) -> int:
+    """The serving image is built, if none is named, and proposed."""
+    from gitops import aws, registry
+    from gitops import image as imaging
+    from pipelines import project
+
+    root = Path.cwd()
+    team = project.load(root)
+    environment = arguments.environment or team.environments[0]
+    if environment not in team.environments:
+        raise GitopsError(f"{environment}: is no environment of project.yml; it has {', '.join(team.environments)}")
+    if arguments.image and not registry.PINNED.fullmatch(arguments.image):
+        raise GitopsError(f"{arguments.image}: is no image by digest; write <repository>@sha256:<digest>")
+    host, region = _host(team, settings), settings.region or team.region
+    with aws.explained():
+        found = arguments.image
+        if not found:
+            if not imaging.newest(host, root, required(settings.commit, "COMMIT")):
+                print("superseded: the branch has newer serving code; its own build proposes that")
+                return 0
+            kiln = registry.Kiln(
+                root=root,
+                repository=required(settings.serving_image, "SERVING_IMAGE").partition("@")[0],
+                base=settings.base_image,
+                bucket=settings.bucket or _bucket(team, region),
+                client=lambda service: aws.client(service, region),
+            )
+            found = registry.build(kiln, arguments.store)
+            print(f"image: {found}")
+    imaging.ImageProposer(host, root, environment, found).propose()
+    return 0
+
+
 def _bucket(team: "Project", region: str) -> str:
     """The bucket as infra names it: where nobody says, the account of the caller's identity decides."""
     from gitops import aws
@@ -242,4 +320,6 @@ COMMANDS: dict[str, Command] = {
     "plan": plan,
     "relock": relock,
     "drift": drift,
+    "image": image,
+    "feedback": feedback,
 }

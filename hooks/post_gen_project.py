@@ -15,6 +15,7 @@ COPIED = (
     "CHANGELOG.md",
     "LICENSE",
     "Makefile",
+    "api_code",
     "benchmarks",
     "buildspec.yml",
     "cookiecutter.json",

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "processing_code": {"processing_code"},
     "training_code": {"training_code"},
     "serving_code": {"serving_code"},
+    "api_code": {"api_code"},
     "hooks": {"hooks"},
 }
 OURS = set(MAY_IMPORT)
@@ -58,6 +59,12 @@ def test_nothing_loads_pickles_or_unsafe_yaml():
     }
     # the one strict loader passes its own SafeLoader subclass to yaml.load
     assert {Path(line.partition(":")[0]).name for line in found} <= {"documents.py"}
+
+
+def test_functions_import_only_what_lambda_has():
+    lambdas = [*(ROOT / "api_code").glob("*.py"), *(ROOT / "infra" / "functions").glob("*.py")]
+    for path in lambdas:
+        assert imported(path) <= set(sys.stdlib_module_names) | {"boto3", "botocore"}, path
 
 
 def test_the_standard_library_is_all_the_hooks_import():
