@@ -13,11 +13,13 @@ from typing import Any
 
 from . import preparation, quality, scaling, training
 from .errors import BenchmarkError, exit_code
+from .serving import tables
 
 TABLES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "preparation": preparation.table,
     "quality": quality.table,
     "scaling": scaling.table,
+    "serving": tables.table,
     "training": training.table,
 }
 BEGIN, END = "<!-- results: python -m benchmarks.report -->", "<!-- end of results -->"
