@@ -12,7 +12,7 @@ import socket
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -106,19 +106,32 @@ def load(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     bodies = json.loads((folder / "requests.json").read_text(encoding="utf-8"))
     requests = [(built(settings["path"], body.encode()), expected.encode()) for body, expected in bodies]
-    gc.disable()  # a collection here would be seen as the server's
     found = Found()
-    count = settings["connections"]
-    own = [islice(cycle(requests), place * len(requests) // count, None) for place in range(count)]
-    connections = [Connection(settings["port"], one, found) for one in own]
-    drive(connections, settings["warmup"])
-    warmed = len(found.took) + found.errors.total()
-    found.took, found.errors = array("q"), Counter()
-    cpu, began = time.process_time(), time.perf_counter()
-    drive(connections, settings["seconds"])
-    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    with connected(requests, settings, found) as connections:
+        drive(connections, settings["warmup"])
+        warmed = len(found.took) + found.errors.total()
+        found.took, found.errors = array("q"), Counter()
+        cpu, began = time.process_time(), time.perf_counter()
+        drive(connections, settings["seconds"])
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     each = round(cpu / max(1, len(found.took)) * 1e6, 2)
     return {**summary(found, seconds), "warmed": warmed, "client_cpu_us": each}
+
+
+@contextlib.contextmanager
+def connected(requests: Sequence[Request], settings: Mapping[str, Any], found: Found) -> Iterator[Sequence[Connection]]:
+    """So many connections, each starting elsewhere in the requests; closed at the end."""
+    count = settings["connections"]
+    own = [islice(cycle(requests), place * len(requests) // count, None) for place in range(count)]
+    gc.disable()  # a collection here would be seen as the server's
+    connections: list[Connection] = []
+    try:
+        connections += (Connection(settings["port"], one, found) for one in own)
+        yield connections
+    finally:
+        gc.enable()
+        for one in connections:
+            one.socket.close()
 
 
 def built(path: str, body: bytes, method: str = "POST") -> bytes:

@@ -15,7 +15,7 @@ from ..options import at_least_one, parser, selected
 from ..trials import Run, say, task
 from . import many
 from .archives import LIKE_ML1M, built
-from .loads import Measured, Plan, measure
+from .loads import Measured, Plan, Seated, measure
 from .subjects import ECHO, OURS, SUBJECTS, Subject
 from .tables import table
 
@@ -41,7 +41,7 @@ def benchmark(argv: Sequence[str] | None = None) -> None:
     """Run the parts, print the tables and write the JSON."""
     given = arguments(argv)
     before = os.getloadavg()
-    chosen, without = able(selected(SUBJECTS, given.subjects))
+    chosen, without = able(selected(SUBJECTS, given.subjects), peers.python(peers.SERVING))
     plan = Plan(given.rounds, given.seconds, given.warmup)
     names: dict[str, str] = {}
     measured, scored, tiny = Measured(), {}, []
@@ -97,9 +97,8 @@ def trained_models(quick: bool) -> dict[str, dict[str, Any]]:
     return {"demo": DEMO, name: {"data": name, **ML1M}}
 
 
-def able(subjects: Mapping[str, Subject]) -> tuple[dict[str, tuple[Subject, Path | None]], dict[str, str]]:
-    """Those that can take part, each with its Python, and for each other one why not."""
-    python = peers.python(peers.SERVING)
+def able(subjects: Mapping[str, Subject], python: Path | None) -> tuple[dict[str, Seated], dict[str, str]]:
+    """Those that can take part, and for each other one why not."""
     without = {name: peers.left_out(peers.SERVING) for name, one in subjects.items() if one.peer and python is None}
     for name, reason in without.items():
         say(f"{name}: {reason}")

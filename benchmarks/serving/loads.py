@@ -18,6 +18,9 @@ COST = ("wall_seconds", "cpu_seconds", "peak_mib", "warmed")  # of the client's 
 COMPARED = 20  # users whose answers every subject must give alike
 
 
+Seated = tuple[Subject, Path | None]  # a subject with the Python that it runs in, if that is not this one
+
+
 @dataclass(frozen=True)
 class Plan:
     """How long and how often."""
@@ -36,8 +39,8 @@ class Measured:
     processes: list[Run] = field(default_factory=list)
 
 
-def measure(model: str, folder: Path, subjects: Mapping[str, tuple[Subject, Path | None]], plan: Plan) -> Measured:
-    """Every subject (with the Python it runs in) once a round on one model.
+def measure(model: str, folder: Path, subjects: Mapping[str, Seated], plan: Plan) -> Measured:
+    """Every subject once a round on one model.
 
     Raises BenchmarkError if one fails, or if the subjects do not answer known users alike.
     """
