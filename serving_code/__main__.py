@@ -4,10 +4,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-import uvicorn
-
-from .application import Application
-from .settings import read_settings
+from .settings import SettingsError, read_settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,20 +13,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given not in ([], ["serve"]):
         print(f"error: {' '.join(given)}: unknown; right is: python -m serving_code serve", file=sys.stderr)
         return 1
-    settings = read_settings()
-    # uvicorn raises the signal again once it has drained; an orderly end is no failure
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    # an orderly end, also while imports still run; uvicorn puts its own handlers in their place
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    uvicorn.run(
-        Application(settings),
-        host="0.0.0.0",  # noqa: S104 - SageMaker reaches a container from outside it
-        port=settings.port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=20,
-    )
-    return 0
+    from .server import serve
+
+    return serve(settings)
 
 
 if __name__ == "__main__":
