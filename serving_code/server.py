@@ -6,6 +6,7 @@ from types import FrameType
 import uvicorn
 
 from .application import Application
+from .multi_model import MultiModel
 from .settings import Settings
 from .single_model import SingleModel
 
@@ -26,7 +27,7 @@ class Server(uvicorn.Server):
 def serve(settings: Settings) -> int:
     """Serve until a signal. The exit code: 0 after an orderly end."""
     config = uvicorn.Config(
-        Application(SingleModel(settings)),
+        Application(MultiModel(settings) if settings.multi_model else SingleModel(settings)),
         host="0.0.0.0",  # noqa: S104 - SageMaker reaches a container from outside it
         port=settings.port,
         http="httptools",

@@ -4,13 +4,11 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,70 +16,9 @@ import numpy as np
 import onnxruntime
 import pytest
 from checkerboard import ARCHIVE, ROOT, SIZE
+from endpoint import JSON, Server, start, stop
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-JSON = "application/json"
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running `python -m serving_code serve`, from a copy of the folder and with nothing else in its environment."""
-
-    port: int
-    process: subprocess.Popen[str]
-
-    def ask(
-        self, method: str, path: str, body: bytes | None = None, headers: dict | None = None
-    ) -> tuple[int, Any, dict]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request(method, path, body, headers or {})
-            answer = connection.getresponse()
-            return answer.status, answer.read(), {name.lower(): value for name, value in answer.getheaders()}
-        finally:
-            connection.close()
-
-    def invoke(self, body: Any, kind: str = JSON) -> tuple[int, Any]:
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        status, answer, _ = self.ask("POST", "/invocations", content, {"Content-Type": kind})
-        return status, json.loads(answer)
-
-    def ping(self) -> tuple[int, Any]:
-        status, answer, _ = self.ask("GET", "/ping")
-        return status, json.loads(answer)
-
-    def wait(self, *, until: int) -> Any:
-        """Ask /ping until it answers with this status."""
-        for _ in range(300):
-            try:
-                status, answer = self.ping()
-            except OSError:
-                status, answer = 0, None
-            if status == until:
-                return answer
-            time.sleep(0.03)
-        raise AssertionError(f"/ping never answered {until}: {status} {answer}")
-
-
-def start(folder: Path) -> Server:
-    """Serve folder/model on a free port; the process sees only the folder, its port and its release."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    if not (folder / "serving_code").exists():
-        shutil.copytree(ROOT / "serving_code", folder / "serving_code")
-    environment = {"SAGEMAKER_BASE_DIR": str(folder), "SAGEMAKER_BIND_TO_PORT": str(port), "MODEL_NAME": "board",
-                   "MODEL_VERSION": "3", "RUN_ID": "r1"}  # fmt: skip
-    command = [sys.executable, "-m", "serving_code", "serve"]
-    return Server(port, subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True))
-
-
-def stop(server: Server) -> str:
-    """End a server; what it wrote to stderr."""
-    server.process.send_signal(signal.SIGTERM)
-    _, said = server.process.communicate(timeout=30)
-    return said
 
 
 @pytest.fixture(scope="module")
