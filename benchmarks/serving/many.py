@@ -18,7 +18,7 @@ from ..errors import BenchmarkError
 from ..trials import Run, say, task
 from .client import HOST, PATIENCE, built, complete, percentile
 from .servers import running
-from .subjects import OURS, SUBJECTS, python_of
+from .subjects import OURS, SUBJECTS, endpoint, python_of
 
 CACHED = 100  # models that the cache has room for
 USERS = 8
@@ -29,7 +29,7 @@ COST = ("wall_seconds", "cpu_seconds", "peak_mib")
 
 def measure(folder: Path, count: int, asked: int) -> tuple[Run, Run]:
     """A load of so many requests on so many models, and the process that answered them."""
-    each = sum(path.stat().st_size for path in (folder / "0" / "model").iterdir())
+    each = endpoint("model_files").size_of(folder / "0" / "model")
     bound = each * min(CACHED, max(1, count // 10))
     subject = SUBJECTS[OURS]
     more = {"SAGEMAKER_MULTI_MODEL": "true", "MODEL_CACHE_BYTES": str(bound)}

@@ -5,7 +5,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # these are read when the libraries are loaded
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import importlib
+import json
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 
 from ..errors import BenchmarkError
-from .subjects import RESULTS
+from .subjects import RESULTS, endpoint
 
 PLAIN, GRAPH, OURS = "plain ONNX", "score.onnx in onnxruntime", "this project"
 Way = Callable[[int], Sequence[float]]  # from a user's position to the best scores, best first
@@ -85,12 +85,12 @@ def by_graph(path: Path) -> Way:
 
 def ours(folder: Path) -> Way:
     """The endpoint's own recommender, asked for what no table holds: seen items may come again."""
-    archive, recommender = (importlib.import_module(f"serving_code.{name}") for name in ("archive", "recommender"))
-    loaded = archive.load(folder / "model")
-    users, model = loaded.users, recommender.Recommender(loaded)
+    archive, recommender, filters = map(endpoint, ("archive", "recommender", "filters"))
+    users = json.loads((folder / "model" / "users.json").read_text(encoding="utf-8"))
+    model, everything = recommender.Recommender(archive.load(folder / "model")), filters.Filter(exclude_seen=False)
 
     def way(user: int) -> Sequence[float]:
-        found: Sequence[float] = model.recommend(users[user], RESULTS, False, ()).scores
+        found: Sequence[float] = model.recommend(users[user], RESULTS, everything).scores
         return found
 
     return way

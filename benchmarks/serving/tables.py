@@ -90,11 +90,12 @@ def scoring(own: Mapping[str, Any]) -> str:
 
 def many(own: Mapping[str, Any]) -> str:
     """Many models behind one process."""
+    room = f"room for {own['cached']} ({own['cache_bytes'] / 2**20:.0f} MiB)"
     title = (
-        f"{OURS}, {own['model']} behind one process with room for {own['cached']} ({own['cache_bytes']:,} bytes of "
-        f"archives): each loaded once, then {own['asked']:,} requests by Zipf's law over one connection; every "
-        f"answer was of the model asked; {own['hit_share']:.0%} found their model open, {own['evictions']:,} evictions "
-        f"(by an LRU of that size), {own['unloaded_by_the_platform']:,} models unloaded by the client after a 507."
+        f"{OURS}, {own['model']} behind one process with {room}: each loaded once, then {own['asked']:,} requests by "
+        f"Zipf's law over one connection; every answer was of the model asked; {own['hit_share']:.0%} found their model "
+        f"open, {own['evictions']:,} evictions (by an LRU of that size), {own['unloaded_by_the_platform']:,} models "
+        f"unloaded by the client after a 507."
     )
     rows = [[kind, *(results.shown(ms.get(name), ".3f") for name in ("p50", "p99")), f"{ms['count']:,}"]
             for kind, ms in own["ms"].items()]  # fmt: skip

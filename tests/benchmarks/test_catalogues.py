@@ -30,8 +30,8 @@ def test_the_table_holds_what_scoring_without_it_gives(folder: Path):
     users, items = (json.loads((folder / f"{name}.json").read_text()) for name in ("users", "items"))
     rows = zip(np.load(folder / "top_items.npy"), np.load(folder / "top_scores.npy"), strict=True)
     for user, (row, scores) in zip(users, rows, strict=True):
-        found = model.recommend(user, SIZE["table"], True, ["not-an-item"])
-        assert found.item_ids == [items[item] for item in row]
+        found = model.live(user, SIZE["table"])
+        assert model.names(found) == [items[item] for item in row]
         assert found.scores == pytest.approx(scores.tolist(), abs=1e-5)
 
 
@@ -46,9 +46,10 @@ def test_the_same_arguments_give_the_same_bytes(folder: Path, tmp_path: Path):
 def test_tiny_models_answer_with_their_own_ids(tmp_path: Path):
     for number in (1, 2):
         tiny(tmp_path / str(number), number)
-        found = Recommender(load(tmp_path / str(number))).recommend(f"m{number}-u3", 5, True, ())
+        model = Recommender(load(tmp_path / str(number)))
+        found = model.recommend(f"m{number}-u3", 5)
         assert found.strategy == "personalized"
-        assert all(item.startswith(f"m{number}-i") for item in found.item_ids)
+        assert all(item.startswith(f"m{number}-i") for item in model.names(found))
 
 
 def test_the_network_as_trained_has_the_scores_of_the_archive(tmp_path: Path):
