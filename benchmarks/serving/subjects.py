@@ -113,16 +113,16 @@ def endpoint(module: str) -> Any:
 
 
 OURS = "this project"
-ECHO = "bare asyncio echo (the client's own cost)"
+ECHO = "asyncio echo"
 NAIVE = {"NAIVE_DIR": "{folder}"}
 SUBJECTS: Mapping[str, Subject] = {
     OURS: Subject(("serving_code", "serve"), OWN,
                   {"SAGEMAKER_BASE_DIR": "{folder}", "SAGEMAKER_BIND_TO_PORT": "{port}"}),
-    "FastAPI, naive model": Subject(("benchmarks.serving.naive_fastapi", "{port}"), PEER, NAIVE, peer=True),
-    "FastAPI, naive model on 2 threads": Subject(("benchmarks.serving.naive_fastapi", "{port}"), PEER,
+    "FastAPI": Subject(("benchmarks.serving.naive_fastapi", "{port}"), PEER, NAIVE, peer=True),
+    "FastAPI (2 threads)": Subject(("benchmarks.serving.naive_fastapi", "{port}"), PEER,
                                                  {**NAIVE, "NAIVE_THREADS": "2"}, peer=True),
-    "MLflow, naive model": Subject(("benchmarks.serving.naive_mlflow", "{port}"), MLFLOW, NAIVE, peer=True),
-    "LitServe, naive model": Subject(("benchmarks.serving.naive_litserve", "{port}"), PEER, NAIVE,
+    "MLflow": Subject(("benchmarks.serving.naive_mlflow", "{port}"), MLFLOW, NAIVE, peer=True),
+    "LitServe": Subject(("benchmarks.serving.naive_litserve", "{port}"), PEER, NAIVE,
                                      "/predict", "/health", peer=True),
     ECHO: Subject(("benchmarks.serving.echo", "{port}"), {"known user": PEER["known user"]}, ready="/"),
 }  # fmt: skip

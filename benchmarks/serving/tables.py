@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import results
-from .subjects import OURS
+from .subjects import ECHO, OURS
 
+NAIVE = (
+    "FastAPI, MLflow and LitServe serve the network as it was trained, in onnxruntime on one thread a request, and "
+    "sort all scores."
+)
 COLUMNS = ("rps", "p50_ms", "p99_ms", "p999_ms")
 
 
@@ -14,8 +18,9 @@ def table(found: Mapping[str, Any]) -> str:
     settings = found["settings"]
     parts = [
         f"The endpoint under load: loopback, client and server on the same machine, {settings['rounds']} interleaved "
-        f"round(s) of {settings['seconds']:g} s, medians over rounds; top-10 of one user a request; "
-        f"load average before {settings['load_average'][0]:.1f}; {results.caption(found)}."
+        f"round(s) of {settings['seconds']:g} s, medians over rounds; top-10 of one user a request. "
+        f"{NAIVE} {own_cost(found)}"
+        f"Load average before: {settings['load_average'][0]:.1f}; {results.caption(found)}."
     ]
     parts += [f"{name}: {reason}." for name, reason in found["left_out"].items()]
     for model, medians in found["medians"].items():
@@ -29,6 +34,19 @@ def table(found: Mapping[str, Any]) -> str:
                   f"{own['users']} users scored in each way in turn.", scoring(own)]  # fmt: skip
     parts += [many(own) for own in found["many"]]
     return "\n\n".join(parts)
+
+
+def own_cost(found: Mapping[str, Any]) -> str:
+    """What the client itself costs: the fastest server there is, and that is most of what it waits for."""
+    echoes = [own[ECHO]["known user"] for own in found["medians"].values() if ECHO in own]
+    if not echoes:
+        return ""
+    costs = [
+        f"{one['rps']:,.0f}/s and {one['p50_ms']:.3f} ms at {connections} connection(s), "
+        f"{one['client_cpu_us']:.0f} µs of CPU a request"
+        for connections, one in echoes[-1].items()
+    ]  # fmt: skip
+    return f"The client's own limit, against an asyncio server that only echoes: {'; '.join(costs)}. "
 
 
 def loads(medians: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]) -> str:
@@ -93,9 +111,9 @@ def many(own: Mapping[str, Any]) -> str:
     room = f"room for {own['cached']} ({own['cache_bytes'] / 2**20:.0f} MiB)"
     title = (
         f"{OURS}, {own['model']} behind one process with {room}: each loaded once, then {own['asked']:,} requests by "
-        f"Zipf's law over one connection; every answer was of the model asked; {own['hit_share']:.0%} found their model "
-        f"open, {own['evictions']:,} evictions (by an LRU of that size), {own['unloaded_by_the_platform']:,} models "
-        f"unloaded by the client after a 507."
+        f"Zipf's law over one connection; every answer was of the model asked; {own['hit_share']:.0%} found their "
+        f"model open, {own['evictions']:,} evictions (by an LRU of that size), "
+        f"{own['unloaded_by_the_platform']:,} models unloaded by the client after a 507."
     )
     rows = [[kind, *(results.shown(ms.get(name), ".3f") for name in ("p50", "p99")), f"{ms['count']:,}"]
             for kind, ms in own["ms"].items()]  # fmt: skip

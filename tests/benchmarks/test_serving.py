@@ -247,7 +247,7 @@ def test_peers_that_are_not_installed_are_left_out_by_name(capsys: pytest.Captur
     chosen, without = command.able(subjects.SUBJECTS, python=None)
     assert subjects.OURS in chosen
     assert without.keys() == {name for name, one in subjects.SUBJECTS.items() if one.peer}
-    assert "LitServe, naive model: left out: .venv-serving-peers is not set up" in capsys.readouterr().err
+    assert "LitServe: left out: .venv-serving-peers is not set up" in capsys.readouterr().err
 
 
 def test_how_long_ago_a_model_was_asked_is_counted_in_other_models():
