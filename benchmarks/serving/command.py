@@ -2,9 +2,8 @@
 
 import argparse
 import os
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ from ..catalogues import Size
 from ..movielens import VARIABLE
 from ..options import at_least_one, parser, selected
 from ..trials import Run, say, task
-from . import many
+from . import many, summaries
 from .archives import LIKE_ML1M, built
 from .loads import Measured, Plan, Seated, measure
-from .subjects import ECHO, OURS, SUBJECTS, Subject
+from .subjects import OURS, SUBJECTS, Subject
 from .tables import table
 
 DEMO = {
@@ -32,9 +31,60 @@ CATALOGUES: Mapping[str, Size] = {
     "1,000,000 items, ALS": Size(1_000_000, 1_000_000, "als"),
 }
 QUICK_CATALOGUES: Mapping[str, Size] = {"2,000 items": Size(1000, 2000)}
-NUMBERS = ("rps", "p50_ms", "p99_ms", "p999_ms", "server_cpu_us", "client_cpu_us", "errors")
-WEIGHTS = ("start_seconds", "rss_mib", "pss_mib", "anonymous_mib", "processes")
-PARTS = ("http", "scoring", "catalogues", "many")
+
+
+@dataclass
+class Bench:
+    """What is asked for, and what has been found so far."""
+
+    given: argparse.Namespace
+    subjects: Mapping[str, Seated]
+    plan: Plan
+    measured: Measured = field(default_factory=Measured)
+    models: dict[str, str] = field(default_factory=dict)  # of those under load, what they are
+    scoring: dict[str, Run] = field(default_factory=dict)
+    many: list[Run] = field(default_factory=list)
+
+
+def load_trained(bench: Bench) -> None:
+    """Every subject under load on the trained models."""
+    for name, settings in trained_models(bench.given.quick).items():
+        bench.models[name] = f"NeuMF of {settings['data']}, one epoch"
+        bench.measured += measure(name, built(name, "trained_archive", settings), bench.subjects, bench.plan)
+
+
+def score_trained(bench: Bench) -> None:
+    """The trained models' scores on one thread."""
+    for name, settings in trained_models(bench.given.quick).items():
+        folder = built(name, "trained_archive", settings)
+        say(f"{name}: scoring on one thread")
+        bench.scoring[name] = task("scoring", folder, {"users": bench.given.users})
+
+
+def load_catalogues(bench: Bench) -> None:
+    """This project under load on large catalogues, in one round."""
+    plan = replace(bench.plan, rounds=1)
+    for name, size in (QUICK_CATALOGUES if bench.given.quick else CATALOGUES).items():
+        bench.models[name] = f"{size.kind}, {size.users:,} synthetic users, {size.items:,} items"
+        folder = built(name, "catalogue", asdict(size))
+        bench.measured += measure(name, folder, {OURS: (SUBJECTS[OURS], None)}, plan)
+
+
+def load_many(bench: Bench) -> None:
+    """Many tiny models behind one process."""
+    count = bench.given.many
+    found, process = many.measure(built(f"{count} tiny models", "many_archives", {"count": count}), count, 20 * count)
+    bench.many.append(found)
+    bench.measured.processes.append(process)
+
+
+# a new part is one function and one line here
+PARTS: Mapping[str, Callable[[Bench], None]] = {
+    "http": load_trained,
+    "scoring": score_trained,
+    "catalogues": load_catalogues,
+    "many": load_many,
+}
 
 
 def benchmark(argv: Sequence[str] | None = None) -> None:
@@ -42,33 +92,16 @@ def benchmark(argv: Sequence[str] | None = None) -> None:
     given = arguments(argv)
     before = os.getloadavg()
     chosen, without = able(selected(SUBJECTS, given.subjects), peers.python(peers.SERVING))
-    plan = Plan(given.rounds, given.seconds, given.warmup)
-    names: dict[str, str] = {}
-    measured, scored, tiny = Measured(), {}, []
-    if {"http", "scoring"} & set(given.parts):
-        for name, settings in trained_models(given.quick).items():
-            folder = built(name, "trained_archive", settings)
-            names[name] = f"NeuMF of {settings['data']}, one epoch"
-            if "http" in given.parts:
-                extend(measured, measure(name, folder, chosen, plan))
-            if "scoring" in given.parts:
-                say(f"{name}: scoring on one thread")
-                scored[name] = task("scoring", folder, {"users": given.users})
-    if "catalogues" in given.parts:
-        for name, size in (QUICK_CATALOGUES if given.quick else CATALOGUES).items():
-            names[name] = f"{size.kind}, {size.users:,} synthetic users, {size.items:,} items"
-            folder = built(name, "catalogue", asdict(size))
-            extend(measured, measure(name, folder, {OURS: (SUBJECTS[OURS], None)}, replace(plan, rounds=1)))
-    if "many" in given.parts:
-        tiny = [many_models(given, measured)]
+    bench = Bench(given, chosen, Plan(given.rounds, given.seconds, given.seconds / 4))
+    for part in given.parts:
+        PARTS[part](bench)
     settings = {
-        "rounds": plan.rounds, "seconds": plan.seconds, "connections": plan.connections, "models": names,
-        "load_average": before, "load_average_after": os.getloadavg(), "subjects": list(chosen),
+        **asdict(bench.plan), "models": bench.models, "subjects": list(chosen), "load_average": before,
+        "load_average_after": os.getloadavg(),
     }  # fmt: skip
-    medians = medians_of(measured.runs)
     found = results.document(
-        "serving", settings, measured.runs, starts=measured.processes, medians=medians, ratio=ratios(medians),
-        processes=processes_of(measured.processes), scoring=scored, many=tiny, left_out=without, rps=rps_of(medians),
+        "serving", settings, bench.measured.runs, starts=bench.measured.processes, scoring=bench.scoring,
+        many=bench.many, left_out=without, **summaries.of(bench.measured),
     )  # fmt: skip
     results.finish(found, table(found), given.json)
 
@@ -77,7 +110,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line; --quick is a smoke test on a tiny model."""
     words = parser("The endpoint under load, side by side with peers.", "serving")
     words.add_argument("--subjects", metavar="A,B", help=f"some of: {'; '.join(SUBJECTS)}")
-    words.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    words.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     words.add_argument("--rounds", type=at_least_one, default=3)
     words.add_argument("--seconds", type=float, default=2.0, help="of each load, after a quarter of it to warm up")
     words.add_argument("--users", type=at_least_one, default=400, help="scored without HTTP")
@@ -85,7 +118,6 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     given = words.parse_args(argv)
     if given.quick:
         vars(given).update(rounds=1, seconds=min(given.seconds, 0.3), users=30, many=30)
-    given.warmup = given.seconds / 4
     return given
 
 
@@ -103,75 +135,3 @@ def able(subjects: Mapping[str, Subject], python: Path | None) -> tuple[dict[str
     for name, reason in without.items():
         say(f"{name}: {reason}")
     return {name: (one, python) for name, one in subjects.items() if name not in without}, without
-
-
-def extend(measured: Measured, more: Measured) -> None:
-    """Add what another model gave."""
-    measured.runs += more.runs
-    measured.processes += more.processes
-
-
-def many_models(given: argparse.Namespace, measured: Measured) -> Run:
-    """The part of many tiny models."""
-    folder = built(f"{given.many} tiny models", "many_archives", {"count": given.many})
-    found, process = many.measure(folder, given.many, 20 * given.many)
-    measured.processes.append(process)
-    return found
-
-
-def medians_of(runs: Sequence[Run]) -> dict[str, Any]:
-    """model -> contender -> kind -> connections -> number -> median over rounds; errors are added up."""
-    grouped: dict[tuple[str, ...], list[Run]] = {}
-    for run in runs:
-        grouped.setdefault((run["model"], run["contender"], run["kind"], str(run["connections"])), []).append(run)
-    found: dict[str, Any] = {}
-    for (model, contender, kind, connections), own in grouped.items():
-        place = found.setdefault(model, {}).setdefault(contender, {}).setdefault(kind, {})
-        place[connections] = {**middle(own, NUMBERS[:-1]), "errors": sum(sum(run["errors"].values()) for run in own)}
-    return found
-
-
-def middle(runs: Sequence[Run], names: Sequence[str]) -> dict[str, float]:
-    """Medians of the numbers that every run has."""
-    return {name: statistics.median(run[name] for run in runs) for name in names if all(name in run for run in runs)}
-
-
-def processes_of(starts: Sequence[Run]) -> dict[str, Any]:
-    """model -> contender -> number -> median over starts."""
-    grouped: dict[tuple[str, str], list[Run]] = {}
-    for start in starts:
-        grouped.setdefault((start["model"], start["contender"]), []).append(start)
-    found: dict[str, Any] = {}
-    for (model, contender), own in grouped.items():
-        found.setdefault(model, {})[contender] = middle(own, WEIGHTS)
-    return found
-
-
-def ratios(medians: Mapping[str, Any]) -> dict[str, Any]:
-    """model -> peer -> connections -> our requests per second over the peer's, for known users: by table, and live."""
-    found: dict[str, Any] = {}
-    for model, contenders in medians.items():
-        own = contenders.get(OURS)
-        for name, kinds in contenders.items():
-            if own is None or name in {OURS, ECHO}:
-                continue
-            found.setdefault(model, {})[name] = {
-                connections: {
-                    kind: round(own[kind][connections]["rps"] / theirs["rps"], 2)
-                    for kind in ("known user", "live-scored")
-                    if theirs["rps"]
-                }
-                for connections, theirs in kinds["known user"].items()
-            }
-    return found
-
-
-def rps_of(medians: Mapping[str, Any]) -> dict[str, Any]:
-    """model -> contender -> kind -> connections -> requests per second."""
-    return {
-        model: {
-            contender: {kind: {n: own["rps"] for n, own in counts.items()} for kind, counts in kinds.items()}
-            for contender, kinds in contenders.items()
-        }
-        for model, contenders in medians.items()
-    }

@@ -38,6 +38,9 @@ class Measured:
     runs: list[Run] = field(default_factory=list)
     processes: list[Run] = field(default_factory=list)
 
+    def __add__(self, more: "Measured") -> "Measured":
+        return Measured(self.runs + more.runs, self.processes + more.processes)
+
 
 def measure(model: str, folder: Path, subjects: Mapping[str, Seated], plan: Plan) -> Measured:
     """Every subject once a round on one model.

@@ -69,20 +69,25 @@ def numbers(own: Mapping[str, float]) -> list[str]:
 
 
 def ratios(found: Mapping[str, Any]) -> str:
-    """How many times the requests of each peer this project answers."""
-    header = ["requests/s, times those of", "connections", "known user (table)", "live-scored, the same work"]
+    """How many times each peer's requests this project answers, and in how much less of a server's CPU time."""
+    header = [
+        "times the requests/s (and less server CPU)",
+        "connections",
+        "known user, table",
+        "live-scored, same work",
+    ]
     rows = [
-        [
-            f"{contender}, {model}",
-            connections,
-            results.shown(own.get("known user")),
-            results.shown(own.get("live-scored")),
-        ]
+        [f"{contender}, {model}", connections, *(both(own[kind]) for kind in ("known user", "live-scored"))]
         for model, contenders in found["ratio"].items()
         for contender, counts in contenders.items()
         for connections, own in counts.items()
     ]
     return results.table(header, rows)
+
+
+def both(own: Mapping[str, float]) -> str:
+    """A ratio of requests per second, and that of CPU time."""
+    return f"{results.shown(own.get('rps'))} ({results.shown(own.get('cpu'))})"
 
 
 def processes(medians: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:

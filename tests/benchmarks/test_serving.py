@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.serving import client, command, loads, many, servers, subjects, tables
+from benchmarks.serving import client, command, loads, many, servers, subjects, summaries, tables
 
 ROOT = Path(__file__).resolve().parents[2]
 Answer = Callable[[BaseHTTPRequestHandler, bytes], None]
@@ -229,17 +229,18 @@ def test_the_same_requests_are_asked_every_time(kind: str):
 
 def run(contender: str, rps: float, **more: object) -> dict:
     about = {"contender": contender, "model": "m", "kind": "known user", "connections": 8, "errors": {}, "rps": rps}
-    return {**about, "p50_ms": 1.0, "p99_ms": 2.0, **more}
+    return {**about, "p50_ms": 1.0, "p99_ms": 2.0, "server_cpu_us": 1000.0 / rps, **more}
 
 
 def test_a_ratio_is_of_medians_over_rounds_and_errors_are_added_up():
     ours = [run(subjects.OURS, rps) for rps in (90.0, 100.0, 9000.0)]
-    ours += [{**one, "kind": "live-scored", "rps": 50.0} for one in ours]
+    ours += [{**one, "kind": "live-scored", "rps": 50.0, "server_cpu_us": 20.0} for one in ours]
     theirs = [run("peer", 10.0, errors={"status 500": 2}), run("peer", 10.0, errors={"status 503": 1})]
-    medians = command.medians_of([*ours, *theirs])
+    medians = summaries.medians_of([*ours, *theirs])
     assert medians["m"]["peer"]["known user"]["8"]["errors"] == 3
-    assert command.ratios(medians) == {"m": {"peer": {"8": {"known user": 10.0, "live-scored": 5.0}}}}
-    assert command.rps_of(medians)["m"][subjects.OURS]["known user"] == {"8": 100.0}
+    times = {"known user": {"rps": 10.0, "cpu": 10.0}, "live-scored": {"rps": 5.0, "cpu": 5.0}}
+    assert summaries.ratios(medians) == {"m": {"peer": {"8": times}}}
+    assert summaries.rps_of(medians)["m"][subjects.OURS]["known user"] == {"8": 100.0}
     assert f"| {subjects.OURS}: known user | 8 | 100 | 1.000 | 2.000 |" in tables.loads(medians["m"])
 
 
