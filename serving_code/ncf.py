@@ -6,6 +6,7 @@ multiplied out for every user and item, so a request adds and climbs.
 
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -30,30 +31,34 @@ class Tower:
     layers: tuple[tuple[Floats, Floats], ...]
     scratch: threading.local = field(default_factory=threading.local)
 
+    @cached_property
+    def _last(self) -> Floats:
+        return np.ascontiguousarray(self.layers[-1][0][:, 0])
+
     def add(self, user: int, logits: Floats) -> None:
         """Add the tower's part to a user's logits [I].
 
         relu(z + c) = max(z, -c) + c, so each layer is one product and one maximum: what is constant, c, goes through
         the next layer's weights on its own.
         """
-        block, thresholds = self._scratch()
+        blocks, thresholds = self._scratch()
         constant: Floats = np.array(self.users[user])
         for threshold, (weight, bias) in zip(thresholds, self.layers, strict=True):
             threshold[:] = -constant
             constant = constant @ weight + bias
-        last = self.layers[-1][0][:, 0]
-        rows = len(block[0])
+        rows, found = len(blocks[0]), np.empty_like(logits)
         for start in range(0, len(logits), rows):
             hidden = self.items[start : start + rows]
-            count = len(hidden)
-            for level, threshold in enumerate(thresholds):
-                into = block[level][:count]
-                if level:
-                    np.dot(hidden, self.layers[level - 1][0], out=into)
-                    hidden = into
-                np.maximum(hidden, threshold[:count], out=into)
-                hidden = into
-            logits[start : start + rows] += hidden @ last
+            if len(hidden) < rows:  # the last block
+                blocks = [block[: len(hidden)] for block in blocks]
+                thresholds = [threshold[: len(hidden)] for threshold in thresholds]
+            np.maximum(hidden, thresholds[0], out=blocks[0])
+            for level in range(1, len(blocks)):
+                block = blocks[level]
+                np.dot(blocks[level - 1], self.layers[level - 1][0], out=block)
+                np.maximum(block, thresholds[level], out=block)
+            np.dot(blocks[-1], self._last, out=found[start : start + rows])
+        logits += found
         logits += constant[0]
 
     def pairs(self, users: Places, items: Places) -> Floats:

@@ -155,7 +155,8 @@ def facts(name: str, fitted: Fitted, settings: Settings) -> dict[str, Any]:
         f"sampled_hr@{depth}": quality.sampled_hr,
         f"sampled_ndcg@{depth}": quality.sampled_ndcg,
     }
-    return {"model": name, "epochs": fitted.epochs, "hyperparameters": asdict(settings), "validation": validation}
+    found = {"model": name, "epochs": fitted.epochs, "hyperparameters": asdict(settings), "validation": validation}
+    return {**found, "blend_below": settings.blend_below} if settings.blend_below else found
 
 
 def print_validation(name: str, validation: Mapping[str, float]) -> None:
