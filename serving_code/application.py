@@ -2,11 +2,13 @@
 
 import asyncio
 import traceback
+from collections.abc import Callable
 from typing import Protocol
 
 from .answers import dump
 from .errors import RequestError
 from .exchange import Receive, Reply, Request, Scope, Send, send_reply
+from .logbook import log
 from .routes import Routes
 
 
@@ -25,26 +27,37 @@ class Service(Protocol):
 class Application:
     """Answers HTTP by a service. It takes calls at once, so that the reason for not being ready can be asked for."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, variant: str, on_ready: Callable[[], None], loaded: bool) -> None:
         self._service = service
+        self._variant = variant
+        self._on_ready = on_ready
+        self._loaded = loaded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry point."""
         if scope["type"] == "http":
             request = Request(scope, receive)
-            await send_reply(request, await self.reply(request), send)
+            reply = await self.reply(request)
+            await send_reply(request, reply, send)
+            if b"x-amzn-sagemaker-inference-id" in request.headers:
+                log(request, reply.status, self._variant)
         elif scope["type"] == "lifespan":
             await self.live(receive, send)
 
     async def live(self, receive: Receive, send: Send) -> None:
         """Start loading at start-up; end the threads at shutdown."""
         await receive()
-        loading = asyncio.get_running_loop().run_in_executor(None, self._service.start)
+        loading = asyncio.get_running_loop().run_in_executor(None, self.load)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await loading
         self._service.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def load(self) -> None:
+        """Load what is not loaded yet, and tell that it is."""
+        if self._loaded or self._service.start():
+            self._on_ready()
 
     async def reply(self, request: Request) -> Reply:
         """Answer one request; what goes wrong inside is logged, and the caller gets no stack trace."""

@@ -1,12 +1,10 @@
 """Where bodies become answers: quick ones at once, the others in threads, and not more at a time than can be held."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
-from .answers import dump
 from .errors import RequestError
 from .exchange import Reply, Request
 from .formats import FORMATS, Format
@@ -26,7 +24,6 @@ class Question(NamedTuple):
     form: Format
     request: Any
     variant: str
-    started: float
 
 
 class Desk:
@@ -54,13 +51,12 @@ class Desk:
 
     async def read(self, request: Request) -> Question:
         """Read and parse a body in the format that its content type names. Raises RequestError."""
-        started = time.perf_counter()
         form = asked_format(request)
         check_accept(request, form)
         body = await request.body(self._settings.body_seconds)
         found = form.read(body) if len(body) <= SHORT else await self.run(form.read, body)
         variant = request.text(b"x-amzn-sagemaker-target-variant") or self._settings.variant
-        return Question(form, found, variant, started)
+        return Question(form, found, variant)
 
     async def answer(self, request: Request, question: Question, recommender: Recommender) -> Reply:
         """Answer with this model. Raises RequestError."""
@@ -69,8 +65,6 @@ class Desk:
         found = form.quick(question.request, call)
         if found is None:
             found = await self.run(form.answer, question.request, call)
-        if b"x-amzn-sagemaker-inference-id" in request.headers:
-            log(request, question)
         return Reply(200, found, form.content_type)
 
     def close(self) -> None:
@@ -93,7 +87,7 @@ def asked_format(request: Request) -> Format:
 def check_accept(request: Request, form: Format) -> None:
     """Refuse a call that could not use its answer. Quality values count only where they are zero."""
     accept = request.headers.get(b"accept")
-    if accept is None or accept in (b"*/*", form.content_type):
+    if not accept or accept in (b"*/*", form.content_type):
         return
     right = {b"*/*", form.content_type, form.content_type.partition(b"/")[0] + b"/*"}
     for one in accept.lower().split(b","):
@@ -104,14 +98,3 @@ def check_accept(request: Request, form: Format) -> None:
         f"the answer is {form.content_type.decode()}, which the Accept header {request.text(b'accept')!r} excludes"
     )
     raise RequestError(406, "NotAcceptable", message)
-
-
-def log(request: Request, question: Question) -> None:
-    """One line for a call that SageMaker marked with an inference id; no user id is ever logged."""
-    shown = {
-        "requestId": request.request_id,
-        "inferenceId": request.text(b"x-amzn-sagemaker-inference-id"),
-        "variant": question.variant,
-        "ms": round((time.perf_counter() - question.started) * 1e3, 3),
-    }
-    print(dump(shown).decode(), flush=True)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -29,9 +30,10 @@ class Reply(NamedTuple):
 class Request:
     """A request whose body may still be on its way."""
 
-    __slots__ = ("_receive", "headers", "method", "path", "read_whole", "request_id", "scope")
+    __slots__ = ("_receive", "headers", "method", "path", "read_whole", "request_id", "scope", "started")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.started = time.perf_counter()
         self.scope = scope
         self.method: str = scope["method"]
         self.path: bytes = scope["raw_path"]  # still percent-encoded

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from .answers import dump
 from .archive import ArchiveError
 from .desk import Desk
 from .errors import RequestError
 from .exchange import Reply, Request
-from .formats import dump, parse_json
+from .formats import parse_json
 from .model_files import ModelFiles, fetch
 from .recommender import Recommender
 from .routes import Named, Routes, checked_name

@@ -1,12 +1,15 @@
 """One process that listens: uvicorn with what this endpoint needs of it, and nothing else."""
 
 import os
+import socket
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
 
-from .application import Application
+from .application import Application, Service
 from .multi_model import MultiModel
+from .protocol import HttpProtocol
 from .settings import Settings
 from .single_model import SingleModel
 
@@ -24,22 +27,23 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def serve(settings: Settings) -> int:
-    """Serve until a signal. The exit code: 0 after an orderly end."""
+def serve(settings: Settings, port: socket.socket, first: bool, on_ready: Callable[[], None]) -> int:
+    """Serve until a signal. `first`: listen at once, and load meanwhile. The exit code: 0 after an orderly end."""
+    service: Service = MultiModel(settings) if settings.multi_model else SingleModel(settings)
+    if not first and not service.start():
+        return 1
     config = uvicorn.Config(
-        Application(MultiModel(settings) if settings.multi_model else SingleModel(settings)),
-        host="0.0.0.0",  # noqa: S104 - SageMaker reaches a container from outside it
-        port=settings.port,
-        http="httptools",
+        Application(service, settings.variant, on_ready, loaded=not first),
+        http=HttpProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
-        log_level="warning",
+        log_level="error",
         access_log=False,
         proxy_headers=False,  # nobody asks who calls
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    Server(config).run()
+    Server(config).run(sockets=[port])
     return 0

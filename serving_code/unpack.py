@@ -7,7 +7,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from .archive import ArchiveError, refuse_unless
+from .archive import ArchiveError
+from .members import refuse_unless
 
 MAX_MEMBERS = 64
 MAX_READ = 2**20  # bytes at once: what tarfile wants more of, a header's extension, would all be held in memory

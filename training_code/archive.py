@@ -17,6 +17,7 @@ from dataset import Dataset, Floats
 from graph import scores
 from model import Model
 from onnx import ModelProto
+from signing import SIGNATURE, Sign
 from top_items import table
 
 SCHEMA_VERSION = 1
@@ -24,11 +25,13 @@ GOLDEN_USERS = 4
 GOLDEN_RESULTS = 10
 
 
-def write(path: Path, data: Dataset, model: Model, facts: Mapping[str, Any]) -> None:
-    """Write the archive; `facts` (model, hyperparameters, metrics) go into the manifest."""
+def write(path: Path, data: Dataset, model: Model, facts: Mapping[str, Any], sign: Sign | None = None) -> None:
+    """Write the archive; `facts` (model, hyperparameters, metrics) go into the manifest, which may be signed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         write_members(Path(scratch), data, model, facts)
+        if sign is not None:
+            Path(scratch, SIGNATURE).write_bytes(sign(Path(scratch, "manifest.json").read_bytes()))
         pack(Path(scratch), path)
 
 

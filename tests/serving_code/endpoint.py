@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +69,9 @@ def start(folder: Path, **more: str) -> Server:
     environment = {"SAGEMAKER_BASE_DIR": str(folder), "SAGEMAKER_BIND_TO_PORT": str(port), "MODEL_NAME": "board",
                    "MODEL_VERSION": "3", "RUN_ID": "r1", **more}  # fmt: skip
     command = [sys.executable, "-m", "serving_code", "serve"]
-    return Server(port, subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True))
+    with (folder / "stdout").open("wb") as log:
+        started = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.PIPE, text=True)
+    return Server(port, started)
 
 
 def stop(server: Server) -> str:
@@ -75,3 +79,46 @@ def stop(server: Server) -> str:
     server.process.send_signal(signal.SIGTERM)
     _, said = server.process.communicate(timeout=30)
     return said
+
+
+@contextmanager
+def serving(archive: Path, folder: Path, **more: str) -> Iterator[Server]:
+    """A ready endpoint that in the end exits with 0, is the same process still, and has nothing to complain of."""
+    shutil.copytree(archive, folder / "model")
+    running = start(folder, **more)
+    try:
+        running.wait(until=200)
+        yield running
+        said = stop(running)
+        assert (running.process.returncode, said) == (0, "")
+    finally:
+        running.process.kill()
+        running.process.communicate()
+
+
+class Kept:
+    """A caller who keeps one connection, and asks fast."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), 30)
+        self._file = self._socket.makefile("rb")
+
+    def __enter__(self) -> "Kept":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def invoke(self, body: bytes, kind: str = JSON) -> tuple[int, bytes]:
+        head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._socket.sendall(head.encode() + body)
+        return self.answer()
+
+    def answer(self) -> tuple[int, bytes]:
+        """The next answer on the connection."""
+        status, length = int(self._file.readline().split()[1]), 0
+        while (line := self._file.readline().strip().lower()) != b"":
+            if line.startswith(b"content-length:"):
+                length = int(line.partition(b":")[2])
+        return status, self._file.read(length)

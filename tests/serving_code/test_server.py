@@ -17,8 +17,6 @@ import onnxruntime
 import pytest
 from checkerboard import ARCHIVE, ROOT, SIZE
 from endpoint import JSON, Server, start, stop
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 @pytest.fixture(scope="module")
@@ -212,27 +210,6 @@ def test_sagemakers_headers_are_read_and_echoed(server: Server):
         "shadow",
         "trace=1",
     )
-
-
-leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
-short = st.text(max_size=8)
-values = st.recursive(
-    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(short, inner, max_size=3), max_leaves=6
-)
-names = st.sampled_from(["operation", "userId", "itemId", "numResults", "filter", "inputList", "instances"])
-operations = st.sampled_from(["getRecommendations", "getPersonalizedRanking", "getRelatedItems"])
-bodies = st.builds(lambda fields, name: {**fields, "operation": name}, st.dictionaries(names, values), operations)
-
-
-@given(
-    st.binary(max_size=200) | (bodies | values).map(lambda found: json.dumps(found).encode()),
-    st.sampled_from([JSON, "text/csv"]),
-)
-@settings(max_examples=300, deadline=None)
-def test_f59_whatever_the_body_is_the_answer_is_json_and_no_500(server: Server, body: bytes, kind: str):
-    status, answer = server.invoke(body, kind)
-    assert status in {200, 400, 404, 422}
-    assert isinstance(answer, dict)
 
 
 def test_parallel_callers_get_their_own_answers(server: Server):
