@@ -86,7 +86,7 @@ class ManyIds:
 def read_ids(content: Content, name: str) -> Ids:
     """An id map: a JSON list of distinct strings. Raises ArchiveError."""
     found = parse(bytes(content))
-    right = isinstance(found, list) and all(isinstance(one, str) for one in found)
+    right = isinstance(found, list) and set(map(type, found)) <= {str}
     refuse_unless(right, f"{name} is not a list of strings")
     return FewIds(found) if len(found) <= MANY else ManyIds(found)
 
