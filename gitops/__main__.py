@@ -1,4 +1,4 @@
-"""python -m gitops notify | data | propose | reconcile | status | plan (each has --help)"""
+"""python -m gitops notify | data | propose | reconcile | status | plan | prices (each has --help)"""
 
 import argparse
 import gc
@@ -37,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
     plan = verbs.add_parser("plan", help="what a change would do; offline, without credentials")
     plan.add_argument("--base", required=True, metavar="REF")
     plan.add_argument("--head", default="HEAD", metavar="REF")
+    prices = verbs.add_parser("prices", help="what estimates of cost are made from")
+    prices.add_argument("--refresh", action="store_true", help="ask AWS's price list for the types this project uses")
     return top
 
 
