@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     plan = verbs.add_parser("plan", help="what a change would do; offline, without credentials")
     plan.add_argument("--base", required=True, metavar="REF")
     plan.add_argument("--head", default="HEAD", metavar="REF")
+    plan.add_argument("--post", action="store_true", help="as a comment on the head's merge request; needs GIT_TOKEN")
     prices = verbs.add_parser("prices", help="what estimates of cost are made from")
     prices.add_argument("--refresh", action="store_true", help="ask AWS's price list for the types this project uses")
     return top

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -167,6 +168,12 @@ def plan(arguments: argparse.Namespace, settings: Settings) -> int:
 
     outlook = planning.Outlook(pricing.load(), recall.ask, datetime.now(UTC))
     found = planning.plan(arguments.base, arguments.head, outlook)
+    if arguments.post:
+        from gitops.planning import post
+        from pipelines import project
+
+        for request in post.post(_host(project.load(Path.cwd()), settings), found):
+            print(f"posted to {request.url}", file=sys.stderr)
     print(planning.render(found), end="")
     return 1 if found.problems else 0
 

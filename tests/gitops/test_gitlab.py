@@ -153,7 +153,7 @@ def test_a_place_that_does_not_answer_is_explained(team, field, value, sentence)
 
 
 def test_an_unknown_provider_is_refused(team):
-    with pytest.raises(GitopsError, match="must be one of gitlab"):
+    with pytest.raises(GitopsError, match="must be one of github, gitlab"):
         hosts.connect("sourceforge", team.place)
 
 
