@@ -59,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
     drift.add_argument("--hours", type=int, default=24, help="how far back (default 24)")
     drift.add_argument("--json", action="store_true", help="as JSON")
     drift.add_argument("--propose", action="store_true", help="if they have drifted, propose a data lock")
+    plan.add_argument("--post", action="store_true", help="as a comment on the head's merge request; needs GIT_TOKEN")
+    prices = verbs.add_parser("prices", help="what estimates of cost are made from")
+    prices.add_argument("--refresh", action="store_true", help="ask AWS's price list for the types this project uses")
     return top
 
 

@@ -163,9 +163,20 @@ def status(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def plan(arguments: argparse.Namespace, settings: Settings) -> int:
     """What a change would do; exit code 1 if something in it is wrong."""
-    from gitops import plan as planning
+    from datetime import UTC, datetime
 
-    found = planning.plan(arguments.base, arguments.head)
+    from gitops import plan as planning
+    from gitops import prices as pricing
+    from gitops.planning import recall
+
+    outlook = planning.Outlook(pricing.load(), recall.ask, datetime.now(UTC))
+    found = planning.plan(arguments.base, arguments.head, outlook)
+    if arguments.post:
+        from gitops.planning import post
+        from pipelines import project
+
+        for request in post.post(_host(project.load(Path.cwd()), settings), found):
+            print(f"posted to {request.url}", file=sys.stderr)
     print(planning.render(found), end="")
     return 1 if found.problems else 0
 
@@ -294,6 +305,30 @@ def image(arguments: argparse.Namespace, settings: Settings) -> int:
             print(f"image: {found}")
     imaging.ImageProposer(host, root, environment, found).propose()
     return 0
+import sys
+
+
+def prices(arguments: argparse.Namespace, settings: Settings) -> int:
+    """The price table, asked of AWS anew if that is wanted."""
+    from datetime import UTC, datetime
+
+    from gitops import aws
+    from gitops import prices as pricing
+    from pipelines import project
+
+    if arguments.refresh:
+        root = Path.cwd()
+        region = settings.region or project.load(root).region
+        asked = pricing.Asked(region, pricing.used(root), frozenset(pricing.load().hourly), datetime.now(UTC).date())
+        with aws.explained():
+            client = aws.client("pricing", pricing.API_REGION)
+            found = pricing.refresh(client, asked)
+        pricing.write(found)
+    known = pricing.load()
+    print(known.words)
+    for name, hourly in known.hourly.items():
+        print(f"{name}  {hourly:g} USD per hour")
+    return 0
 
 
 def _bucket(team: "Project", region: str) -> str:
@@ -322,4 +357,5 @@ COMMANDS: dict[str, Command] = {
     "drift": drift,
     "image": image,
     "feedback": feedback,
+    "prices": prices,
 }
