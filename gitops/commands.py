@@ -206,7 +206,7 @@ def drift(arguments: argparse.Namespace, settings: Settings) -> int:
     from datetime import UTC, datetime, timedelta
 
     from gitops import aws, deployment, monitor, specs
-    from gitops import drift as drifting
+    from gitops import data_drift as drifting
     from gitops import relock as relocking
     from pipelines import params, project
 
@@ -305,6 +305,8 @@ def image(arguments: argparse.Namespace, settings: Settings) -> int:
             print(f"image: {found}")
     imaging.ImageProposer(host, root, environment, found).propose()
     return 0
+
+
 import sys
 
 
