@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from gitops import aws
 from gitops.decide import MOVING, Observed
 from gitops.errors import GitopsError
-from gitops.specs import Spec
+from gitops.specs import Spec, guards
 
 ATTEMPT_DIGEST = "gitops:attempt-digest"
 ATTEMPT_MODIFIED = "gitops:attempt-modified"
@@ -66,9 +66,11 @@ class Endpoint:
         described = self._describe()
         if described is None:
             raise GitopsError(f"{self.name}: is gone since it was looked at; reconcile again")
+        live = self.sagemaker.describe_endpoint_config(EndpointConfigName=described["EndpointConfigName"])
+        deployment = guards(spec, live)
+        guarded = {"DeploymentConfig": deployment} if deployment else {}
         tags = _attempt(spec.digest, described["LastModifiedTime"].isoformat())
         self.sagemaker.add_tags(ResourceArn=described["EndpointArn"], Tags=tags)
-        guarded = {"DeploymentConfig": spec.deployment} if spec.deployment else {}
         try:
             self._when_visible(
                 lambda: self.sagemaker.update_endpoint(
