@@ -85,6 +85,7 @@ class Autoscaling(Section):
 
 class Verify(Section):
     max_p99_ms: Annotated[float, Field(gt=0)] | None = None  # of golden requests, measured by the caller
+    max_p99_ratio: Annotated[float, Field(ge=1, le=100)] | None = None  # to the champion's, under the same load
     public_key: Annotated[str, Field(max_length=1000)] | None = None  # PEM; then an archive must be signed by its owner
 
 
@@ -140,6 +141,11 @@ def _refuse_autoscaling(deployment: Deployment, path: Path) -> None:
             f"{path}: serving.instances is {instances}, autoscaling allows {scaled.min} to {scaled.max}; "
             "instances is what it starts from, write one of those"
         )
+
+
+def files(root: Path, environment: str) -> list[Path]:
+    """The deploy files of an environment: _policy.yml and the like are none."""
+    return sorted(file for file in (root / "deploy" / environment).glob("*.yml") if not file.name.startswith("_"))
 
 
 def with_release(content: str, release: Release | None, where: Path) -> str:

@@ -1,5 +1,7 @@
 """What the environment tells this program; read once, in __main__."""
 
+import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +19,7 @@ class Settings:
     git_token: str = field(default="", repr=False)  # never shown, not even in a repr
     commit: str = ""
     serving_role_arn: str = ""
+    build: str = ""  # which build this is, for the others
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -29,6 +32,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         git_token=environ.get("GIT_TOKEN", ""),
         commit=environ.get("COMMIT", ""),
         serving_role_arn=environ.get("SERVING_ROLE_ARN", ""),
+        build=environ.get("CODEBUILD_BUILD_ID") or f"{socket.gethostname()}:{os.getpid()}",
     )
 
 
