@@ -160,7 +160,8 @@ def load(
 ) -> dict[str | None, float]:
     """p99 in milliseconds of each variant over LOAD requests, asked in turn so that all meet the same weather.
 
-    None is the endpoint without a variant's name. Answers are not judged: an older release gives others.
+    None is the endpoint without a variant's name. Answers are not judged: an older release gives others. A variant
+    that answered nothing at all is left out.
     """
     seconds: dict[str | None, list[float]] = {variant: [] for variant in variants}
     for number in range(LOAD + 1):
@@ -176,7 +177,7 @@ def load(
                 continue  # an answer that is an error has no latency worth comparing
             if number:  # the first warms the connection
                 seconds[variant].append(time.perf_counter() - started)
-    return {variant: p99(times) * 1000 for variant, times in seconds.items()}
+    return {variant: p99(times) * 1000 for variant, times in seconds.items() if times}
 
 
 def _ask(runtime: Any, whom: dict[str, str], golden: Golden) -> str:

@@ -55,12 +55,12 @@ class Verifier:
             return
         if self.order.desired.challenger:
             found = self._load((VARIANT, "challenger"))
-            before, after = found[VARIANT], found["challenger"]
+            before, after = found.get(VARIANT), found.get("challenger")
         else:
             noted = self.endpoint.tag(ATTEMPT_P99)
-            if not noted:
-                return  # nothing served before, or nothing was changed
-            before, after = float(noted), self._load((None,))[None]
+            before, after = (float(noted), self._load((None,)).get(None)) if noted else (None, None)
+        if before is None or after is None:
+            return  # nothing served before, or nothing that answers these requests
         self.say(f"{name}: p99 under load {after:.1f} ms, the champion's {before:.1f} ms")
         problem = regression(before, after, ratio)
         if problem:
@@ -74,7 +74,7 @@ class Verifier:
         """p99 in ms of what serves now, asked as what comes will be; None where nobody wants to compare."""
         if self.order.desired.verify.max_p99_ratio is None or self.order.desired.challenger:
             return None
-        return self._load((None,))[None]
+        return self._load((None,)).get(None)
 
 
 def regression(before: float, after: float, ratio: float) -> str:
