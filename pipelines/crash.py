@@ -19,7 +19,7 @@ POINTS: dict[str, str] = {
     "start:after-start": "the execution runs, its definition was not compared",
     "start:after-retry": "a failed execution was continued, nobody was told",
     "propose:before-request": "it is known what to propose, nothing is proposed",
-    "propose:after-commit": "the branch has its commit, there is no request",
+    "host:after-commit": "the branch has its commit, there is no request",
     "propose:after-request": "the request is open, older ones are too",
     "propose:after-close": "older requests are closed, this one is not merged",
     "propose:after-merge": "the request is merged, nobody was told",
