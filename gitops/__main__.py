@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     reconcile = verbs.add_parser("reconcile", help="make an environment what git says")
     reconcile.add_argument("environment")
     reconcile.add_argument("--wait-minutes", type=float, default=30.0, help="for each endpoint (default 30)")
+    reconcile.add_argument("--lease-seconds", type=float, default=60.0, help="a dead build is waited for (default 60)")
     status = verbs.add_parser("status", help="what git asks for and what is live")
     status.add_argument("--json", action="store_true", help="as JSON")
     image = verbs.add_parser("image", help="build the serving image, and propose it")

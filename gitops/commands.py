@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,12 +131,19 @@ def reconcile(arguments: argparse.Namespace, settings: Settings) -> int:
     role = required(settings.serving_role_arn, "SERVING_ROLE_ARN")
     with aws.explained():
         reconciler = reconciling.Reconciler(
-            cloud=reconciling.Cloud(*(aws.client(name, region) for name in ("sagemaker", "sagemaker-runtime", "s3"))),
+            cloud=reconciling.Cloud(
+                sagemaker=aws.client("sagemaker", region),
+                runtime=aws.client("sagemaker-runtime", region),
+                s3=aws.client("s3", region),
+                client=lambda service: aws.client(service, region),
+            ),
             host=_host(team, settings),
             place=specs.Place(team.project, arguments.environment, role),
             commit=required(settings.commit, "COMMIT"),
             root=Path.cwd(),
             seconds=arguments.wait_minutes * 60,
+            lease_seconds=arguments.lease_seconds,
+            who=settings.build,
         )
         failures = reconciler.all()
     for failure in failures:
@@ -305,9 +313,6 @@ def image(arguments: argparse.Namespace, settings: Settings) -> int:
             print(f"image: {found}")
     imaging.ImageProposer(host, root, environment, found).propose()
     return 0
-
-
-import sys
 
 
 def prices(arguments: argparse.Namespace, settings: Settings) -> int:

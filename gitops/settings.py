@@ -1,5 +1,7 @@
 """What the environment tells this program; read once, in __main__."""
 
+import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -20,6 +22,7 @@ class Settings:
     serving_role_arn: str = ""
     serving_image: str = ""
     base_image: str = ""
+    build: str = ""  # which build this is, for the others
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -35,6 +38,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         serving_image=environ.get("SERVING_IMAGE", ""),
         base_image=environ.get("BASE_IMAGE", ""),
         serving_role_arn=environ.get("SERVING_ROLE_ARN", ""),
+        build=environ.get("CODEBUILD_BUILD_ID") or f"{socket.gethostname()}:{os.getpid()}",
     )
 
 
