@@ -1,4 +1,4 @@
-"""python -m gitops notify | data | propose | reconcile | status | plan (each has --help)"""
+"""python -m gitops notify | data | propose | reconcile | status | plan | rollback ... (each has --help)"""
 
 import argparse
 import gc
@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from gitops import commands, settings
+from gitops import commands, oncall, settings
 from pipelines.errors import ProjectError
 
 REASONS = ("new-partition", "schedule", "drift", "backfill", "manual")
@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     plan = verbs.add_parser("plan", help="what a change would do; offline, without credentials")
     plan.add_argument("--base", required=True, metavar="REF")
     plan.add_argument("--head", default="HEAD", metavar="REF")
+    oncall.add_parsers(verbs)
     return top
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gitops import oncall
 from gitops.errors import GitopsError
 from gitops.settings import Settings, required
 
@@ -188,4 +189,5 @@ COMMANDS: dict[str, Command] = {
     "reconcile": reconcile,
     "status": status,
     "plan": plan,
+    **oncall.COMMANDS,
 }

@@ -1,0 +1,93 @@
+"""The commands of whoever is on call: their arguments, and the way from settings to what does the work."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gitops.errors import GitopsError
+from gitops.settings import Settings
+
+if TYPE_CHECKING:
+    from gitops.hosts import Host
+    from gitops.rollback import Slot
+    from pipelines.project import Project
+
+Command = Callable[[argparse.Namespace, Settings], int]
+
+
+def add_parsers(verbs: Any) -> None:
+    """The commands' arguments, added to `python -m gitops`'s own."""
+    rollback = verbs.add_parser("rollback", help="ask git for an earlier release: a merge request of one file")
+    _place(rollback)
+    rollback.add_argument("--to", default="", metavar="RELEASE", help="release id; default: the one before")
+
+
+def _place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("environment")
+    parser.add_argument("model")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Whose project, where, and with whose rights: read once per command."""
+
+    root: Path
+    team: "Project"
+    settings: Settings
+
+    @property
+    def region(self) -> str:
+        return self.settings.region or self.team.region
+
+    def client(self, service: str) -> Any:
+        """A boto3 client in the project's region."""
+        from gitops import aws
+
+        return aws.client(service, self.region)
+
+    def host(self) -> "Host":
+        """The git host; GitopsError if it cannot be reached."""
+        from gitops import hosts
+
+        git, url = self.team.git, self.settings.git_url or self.team.git.url
+        return hosts.connect(git.provider, hosts.Place(url, git.project, git.branch, self.settings.git_token))
+
+    def slot(self, arguments: argparse.Namespace) -> "Slot":
+        """The deploy file that the arguments name; GitopsError if the environment is none of the project's."""
+        from gitops.rollback import Slot
+
+        if arguments.environment not in self.team.environments:
+            known = ", ".join(self.team.environments)
+            raise GitopsError(f"{arguments.environment}: is no environment of project.yml; it has {known}")
+        return Slot(arguments.environment, arguments.model, self.root)
+
+    def automatic(self, slot: "Slot") -> bool:
+        """True if params' release policy lets a program merge into the environment."""
+        from pipelines import params
+
+        file = self.root / "params" / f"{slot.model}.yml"
+        return file.exists() and dict(params.load(file).release).get(slot.environment) == "auto"
+
+
+def desk(settings: Settings) -> Desk:
+    """The project in the current directory."""
+    from pipelines import project
+
+    return Desk(Path.cwd(), project.load(Path.cwd()), settings)
+
+
+def rollback(arguments: argparse.Namespace, settings: Settings) -> int:
+    """An earlier release is asked for in git."""
+    from gitops import rollback as rolling
+
+    here = desk(settings)
+    slot = here.slot(arguments)
+    rolling.rollback(here.host(), slot, arguments.to, here.automatic(slot))
+    return 0
+
+
+COMMANDS: dict[str, Command] = {
+    "rollback": rollback,
+}
