@@ -32,8 +32,6 @@ def parser() -> argparse.ArgumentParser:
     reconcile = verbs.add_parser("reconcile", help="make an environment what git says")
     reconcile.add_argument("environment")
     reconcile.add_argument("--wait-minutes", type=float, default=30.0, help="for each endpoint (default 30)")
-    status = verbs.add_parser("status", help="what git asks for and what is live")
-    status.add_argument("--json", action="store_true", help="as JSON")
     plan = verbs.add_parser("plan", help="what a change would do; offline, without credentials")
     plan.add_argument("--base", required=True, metavar="REF")
     plan.add_argument("--head", default="HEAD", metavar="REF")

@@ -11,12 +11,12 @@ from gitops.errors import GitopsError
 ATTEMPTS = 8  # three attempts do not survive a burst of five 503s; eight do
 
 
-def client(service: str, region: str) -> Any:
+def client(service: str, region: str, attempts: int = ATTEMPTS) -> Any:
     """A boto3 client with bounded retries; its endpoint is botocore's own business (AWS_ENDPOINT_URL)."""
     import boto3
     from botocore.config import Config
 
-    retries = {"total_max_attempts": ATTEMPTS, "mode": "standard"}
+    retries = {"total_max_attempts": attempts, "mode": "standard"}
     return boto3.client(service, region_name=region, config=Config(retries=retries, connect_timeout=10))
 
 

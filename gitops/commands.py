@@ -1,7 +1,6 @@
 """Each command: arguments and settings in, exit code out. Imports wait until they are needed, so --help is quick."""
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -142,22 +141,6 @@ def reconcile(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def status(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Git beside what is live."""
-    from dataclasses import asdict
-
-    from gitops import aws
-    from gitops import status as looking
-    from pipelines import project
-
-    team = project.load(Path.cwd())
-    with aws.explained():
-        sagemaker = aws.client("sagemaker", settings.region or team.region)
-        rows = looking.rows(sagemaker, Path.cwd(), team.project, team.environments)
-    print(json.dumps([asdict(row) for row in rows], indent=2) if arguments.json else looking.table(rows))
-    return 0
-
-
 def plan(arguments: argparse.Namespace, settings: Settings) -> int:
     """What a change would do; exit code 1 if something in it is wrong."""
     from gitops import plan as planning
@@ -187,7 +170,6 @@ COMMANDS: dict[str, Command] = {
     "data": data,
     "propose": propose,
     "reconcile": reconcile,
-    "status": status,
     "plan": plan,
     **oncall.COMMANDS,
 }

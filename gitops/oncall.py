@@ -1,8 +1,9 @@
 """The commands of whoever is on call: their arguments, and the way from settings to what does the work."""
 
 import argparse
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ Command = Callable[[argparse.Namespace, Settings], int]
 
 def add_parsers(verbs: Any) -> None:
     """The commands' arguments, added to `python -m gitops`'s own."""
+    status = verbs.add_parser("status", help="what git asks for and what is live")
+    status.add_argument("--json", action="store_true", help="as JSON")
+    status.add_argument("--check", action="store_true", help="exit code 1 unless all is Synced and Healthy")
     rollback = verbs.add_parser("rollback", help="ask git for an earlier release: a merge request of one file")
     _place(rollback)
     rollback.add_argument("--to", default="", metavar="RELEASE", help="release id; default: the one before")
@@ -42,10 +46,10 @@ class Desk:
         return self.settings.region or self.team.region
 
     def client(self, service: str) -> Any:
-        """A boto3 client in the project's region."""
+        """A boto3 client in the project's region; a person waits for it, so it gives up early."""
         from gitops import aws
 
-        return aws.client(service, self.region)
+        return aws.client(service, self.region, attempts=3)
 
     def host(self) -> "Host":
         """The git host; GitopsError if it cannot be reached."""
@@ -78,6 +82,20 @@ def desk(settings: Settings) -> Desk:
     return Desk(Path.cwd(), project.load(Path.cwd()), settings)
 
 
+def status(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Git beside what is live."""
+    from gitops import status as looking
+
+    here = desk(settings)
+    found = looking.rows(here.client("sagemaker"), here.root, here.team.project, here.team.environments)
+    found, silence = looking.asked(found, here.host)
+    if arguments.json:
+        print(json.dumps([asdict(row) | {"requests_known": not silence} for row in found], indent=2))
+    else:
+        print(looking.table(found, silence))
+    return 1 if arguments.check and not all(row.well for row in found) else 0
+
+
 def rollback(arguments: argparse.Namespace, settings: Settings) -> int:
     """An earlier release is asked for in git."""
     from gitops import rollback as rolling
@@ -89,5 +107,6 @@ def rollback(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 COMMANDS: dict[str, Command] = {
+    "status": status,
     "rollback": rollback,
 }
