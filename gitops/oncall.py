@@ -26,6 +26,10 @@ def add_parsers(verbs: Any) -> None:
     rollback = verbs.add_parser("rollback", help="ask git for an earlier release: a merge request of one file")
     _place(rollback)
     rollback.add_argument("--to", default="", metavar="RELEASE", help="release id; default: the one before")
+    replay = verbs.add_parser("replay", help="events that no build took: list them, put them back")
+    replay.add_argument("message", nargs="?", default="", metavar="MESSAGE_ID")
+    replay.add_argument("--all", action="store_true", help="put every event back")
+    replay.add_argument("--list", action="store_true", help="only show them (the default)")
 
 
 def _place(parser: argparse.ArgumentParser) -> None:
@@ -106,7 +110,32 @@ def rollback(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def replay(arguments: argparse.Namespace, settings: Settings) -> int:
+    """What lies in the dead-letter queue is shown, or put back."""
+    import datetime as dt
+
+    from gitops import aws
+    from gitops import replay as replaying
+
+    here = desk(settings)
+    with aws.explained():
+        queue = replaying.queue_name(here.team.project)
+        replayer = replaying.Replayer(here.client("sqs"), here.client("events"), here.client("codebuild"), queue)
+        with replayer.letters() as letters:
+            chosen = [one for one in letters if arguments.all or one.message == arguments.message]
+            if arguments.message and not chosen:
+                raise GitopsError(f"{arguments.message}: is not in {queue}; python -m gitops replay lists what is")
+            if arguments.list or not chosen:
+                print("\n".join(one.line(dt.datetime.now(dt.UTC)) for one in letters) or f"{queue}: is empty")
+                return 0
+            failures = replayer.replay(chosen)
+    for failure in failures:
+        print(f"failed: {failure}")
+    return 1 if failures else 0
+
+
 COMMANDS: dict[str, Command] = {
     "status": status,
     "rollback": rollback,
+    "replay": replay,
 }
