@@ -30,6 +30,16 @@ def add_parsers(verbs: Any) -> None:
     replay.add_argument("message", nargs="?", default="", metavar="MESSAGE_ID")
     replay.add_argument("--all", action="store_true", help="put every event back")
     replay.add_argument("--list", action="store_true", help="only show them (the default)")
+    recover = verbs.add_parser("recover", help="bring an endpoint back that is Failed or UpdateRollbackFailed")
+    _place(recover)
+    recover.add_argument("--yes", action="store_true", help="take the steps that are shown")
+    collect = verbs.add_parser("collect", help="delete endpoint configs and models that nothing references")
+    collect.add_argument("--yes", action="store_true", help="delete what is shown")
+    collect.add_argument("--keep", type=int, default=3, metavar="N", help="earlier releases of each file (default 3)")
+    collect.add_argument("--hours", type=float, default=24.0, metavar="H", help="younger ones stay (default 24)")
+    teardown = verbs.add_parser("teardown", help="the end of an endpoint: ask git, then delete it")
+    _place(teardown)
+    teardown.add_argument("--delete", default="", metavar="ENDPOINT", help="the second step: the name, typed out")
 
 
 def _place(parser: argparse.ArgumentParser) -> None:
@@ -134,8 +144,47 @@ def replay(arguments: argparse.Namespace, settings: Settings) -> int:
     return 1 if failures else 0
 
 
+def recover(arguments: argparse.Namespace, settings: Settings) -> int:
+    """An endpoint that failed is brought back to its last good release."""
+    from gitops import recover as recovering
+
+    here = desk(settings)
+    clients = [here.client(name) for name in ("sagemaker", "sagemaker-runtime", "s3")]
+    recovering.recover(recovering.Cloud(*clients), here.slot(arguments), here.team.project, arguments.yes)
+    return 0
+
+
+def collect(arguments: argparse.Namespace, settings: Settings) -> int:
+    """What nothing references is shown, or deleted."""
+    from gitops import aws
+    from gitops import collect as collecting
+
+    here = desk(settings)
+    collector = collecting.Collector(here.client("sagemaker"), here.root, here.team.project, here.team.environments)
+    with aws.explained():
+        collector.run(arguments.yes, max(arguments.keep, 1), arguments.hours)
+    return 0
+
+
+def teardown(arguments: argparse.Namespace, settings: Settings) -> int:
+    """An endpoint's end is asked for in git, or, when that is merged, carried out."""
+    from gitops import teardown as tearing
+
+    here = desk(settings)
+    slot = here.slot(arguments)
+    endpoint = tearing.checked(arguments.delete, here.team.project, slot)
+    if arguments.delete:
+        tearing.delete(here.host(), here.client("sagemaker"), slot, endpoint)
+    else:
+        tearing.mark(here.host(), slot, endpoint)
+    return 0
+
+
 COMMANDS: dict[str, Command] = {
     "status": status,
     "rollback": rollback,
     "replay": replay,
+    "recover": recover,
+    "collect": collect,
+    "teardown": teardown,
 }
