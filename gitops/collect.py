@@ -66,7 +66,7 @@ def releases(root: Path, environments: Iterable[str], keep: int) -> list[Release
     head = git.commit("HEAD", root)
     found: list[Release] = []
     for environment in environments:
-        for file in sorted((root / "deploy" / environment).glob("*.yml")):
+        for file in sorted((root / "deploy" / environment).glob("[!_]*.yml")):
             found += deployment.load(file).releases.values()
             versions = history.versions(file.relative_to(root).as_posix(), head, root)
             past = list({one.release.id: one.release for one in versions if one.release}.values())

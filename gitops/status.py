@@ -72,7 +72,7 @@ def rows(sagemaker: Any, root: Path, project: str, environments: Iterable[str]) 
     """A row for each deploy file of each environment; what AWS does not say is unknown."""
     found, silent = [], ""
     for environment in environments:
-        for file in sorted((root / "deploy" / environment).glob("*.yml")):
+        for file in sorted((root / "deploy" / environment).glob("[!_]*.yml")):
             desired = deployment.load(file)
             try:
                 if silent:  # who did not answer once is not waited for again

@@ -155,7 +155,7 @@ def test_f21_a_missing_partition_is_named_with_the_nearest_that_exists(tmp_path:
     assert (tmp_path / "output" / "message").read_text() == said
 
 
-def test_a_partition_that_differs_from_the_lock_is_refused(tmp_path: Path):
+def test_f13_a_partition_that_differs_from_the_lock_is_refused(tmp_path: Path):
     write_partitions(tmp_path, [board.table(board.rows())])
     pq.write_table(board.table(board.rows()[1:]), tmp_path / "data" / "raw/board/week=2026-20/part-0.parquet")
     with pytest.raises(ProcessingError, match=r"sha256 is .*; the data lock says"):

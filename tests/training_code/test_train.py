@@ -68,7 +68,7 @@ def test_f27_a_model_that_fails_is_listed_and_the_others_are_written(
     assert "failed exploding: the loss became nan" in capsys.readouterr().err
 
 
-def test_the_program_runs_alone_and_twice_gives_the_same_bytes(prepared: Path, tmp_path: Path):
+def test_f25_the_program_runs_alone_and_twice_gives_the_same_bytes(prepared: Path, tmp_path: Path):
     shutil.copytree(ROOT / "training_code", tmp_path / "alone")
     given = {"SM_CHANNEL_TRAIN": str(prepared / "train")}
     for model in ("one", "two"):
