@@ -7,7 +7,6 @@ it takes it, and takes none without --yes. The note of the failed attempt stays 
 failed is not tried again before git says something else.
 """
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,11 +16,11 @@ from typing import Any
 from gitops import aws, catalogue, deployment, git, golden, history, ledger, specs
 from gitops.decide import MOVING, SERVES_NOTHING
 from gitops.deployment import Deployment, Release
-from gitops.endpoint import ATTEMPT_DIGEST, ATTEMPT_MODIFIED, Endpoint
+from gitops.endpoint import ATTEMPT_MODIFIED
 from gitops.errors import GitopsError
+from gitops.live import Live, observe, wait
 from gitops.rollback import Slot
 
-WAIT_SECONDS = 1800.0
 Say = Callable[[str], None]
 
 
@@ -68,26 +67,24 @@ class Recovery:
     def run(self, act: bool) -> bool:
         """Say the steps and, if `act`, take them; False if there is nothing to recover."""
         name = specs.endpoint_name(self.project, self.slot.model, self.slot.environment)
-        endpoint = Endpoint(self.cloud.sagemaker, name)
-        observed = endpoint.observe()
+        observed = observe(self.cloud.sagemaker, name)
         if observed is None or observed.status == "InService" or observed.status in MOVING:
             self.say(f"{name}: is {observed.status if observed else 'not there'}; there is nothing to recover")
             return False
         desired = deployment.load(self.slot.root / self.slot.path)
-        good = self._good(failed=bool(observed.attempt_digest))
+        good = self._good(failed=not observed.proved)
         config = self._config(good)
         self.say(f"{name}: is {observed.status}{f' ({observed.failure})' if observed.failure else ''}")
         self.say(f"{name}: the last good release is {good.id} (version {good.version}), config {config}")
         steps = plan(observed.status, name, config, desired.allow_recreate)
-        notes = {ATTEMPT_DIGEST: observed.attempt_digest, ATTEMPT_MODIFIED: "recovered"}
         for number, (kind, sentence) in enumerate(steps, 1):
             self.say(f"{number}. {sentence}")
             if act:
-                self._act(kind, endpoint, config, notes)
+                self._act(kind, name, config, observed)
         if not act:
             self.say("nothing was done; with --yes the steps above are taken")
             return True
-        self._prove(endpoint, config, good, desired)
+        self._prove(name, config, good, desired)
         if desired.release != good:
             again = f"python -m gitops rollback {self.slot.environment} {self.slot.model} --to {good.id}"
             self.say(f"git still asks for another release; now: {again}")
@@ -116,27 +113,29 @@ class Recovery:
                 return config.name
         raise GitopsError(f"{release.id}: no endpoint config of it is left; roll back to it in git, then reconcile")
 
-    def _act(self, kind: Kind, endpoint: Endpoint, config: str, notes: dict[str, str]) -> None:
-        sagemaker, tags = self.cloud.sagemaker, [{"Key": key, "Value": value} for key, value in notes.items()]
+    def _act(self, kind: Kind, name: str, config: str, before: Live) -> None:
+        sagemaker = self.cloud.sagemaker
         if kind is Kind.UPDATE:
-            sagemaker.update_endpoint(EndpointName=endpoint.name, EndpointConfigName=config)
+            sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config)
         elif kind is Kind.DELETE:
-            endpoint.delete()
-            endpoint.wait(time.monotonic() + WAIT_SECONDS, self.say)
+            sagemaker.delete_endpoint(EndpointName=name)
+            wait(sagemaker, name, self.say)
         else:
-            sagemaker.create_endpoint(EndpointName=endpoint.name, EndpointConfigName=config, Tags=tags)
+            notes = {**before.notes, ATTEMPT_MODIFIED: "recovered"}
+            tags = [{"Key": key, "Value": value} for key, value in notes.items()]
+            sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=tags)
 
-    def _prove(self, endpoint: Endpoint, config: str, good: Release, desired: Deployment) -> None:
+    def _prove(self, name: str, config: str, good: Release, desired: Deployment) -> None:
         """In service, with that config, and with the answers its archive promised."""
-        observed = endpoint.wait(time.monotonic() + WAIT_SECONDS, self.say)
+        observed = wait(self.cloud.sagemaker, name, self.say)
         if not observed or (observed.status, observed.config) != ("InService", config):
             state = f"{observed.status} with {observed.config}" if observed else "gone"
-            raise GitopsError(f"{endpoint.name}: is {state} and not InService with {config}; see its events and logs")
+            raise GitopsError(f"{name}: is {state} and not InService with {config}; see its events and logs")
         contents = golden.read(self.cloud.s3, good.archive_uri, good.archive_sha256, desired.verify.public_key)
-        wrong, _ = golden.replay(self.cloud.runtime, endpoint.name, contents.requests, _target(self.cloud, config))
+        wrong, _ = golden.replay(self.cloud.runtime, name, contents.requests, _target(self.cloud, config))
         if wrong:
-            raise GitopsError(f"{endpoint.name}: {len(wrong)} golden requests fail; {wrong[0]}")
-        self.say(f"{endpoint.name}: in service with {good.id}, {len(contents.requests)} golden request(s) answered")
+            raise GitopsError(f"{name}: {len(wrong)} golden requests fail; {wrong[0]}")
+        self.say(f"{name}: in service with {good.id}, {len(contents.requests)} golden request(s) answered")
 
 
 def _target(cloud: Cloud, config: str) -> str | None:

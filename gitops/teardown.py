@@ -4,18 +4,16 @@ First step: a merge request that sets `release: null`, which by itself deletes n
 the same command with the endpoint's name typed out deletes the endpoint. Its configs and models stay for `collect`.
 """
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gitops import aws, deployment, specs
-from gitops.endpoint import Endpoint
 from gitops.errors import GitopsError
 from gitops.hosts import Host
+from gitops.live import observe, wait
 from gitops.rollback import Draft, Slot, ask
 
-WAIT_SECONDS = 1800.0
 Say = Callable[[str], None]
 
 
@@ -54,14 +52,13 @@ def delete(host: Host, sagemaker: Any, slot: Slot, endpoint: str, say: Say = pri
     if asked is not None:
         raise GitopsError(f"{slot.path}: still asks for {asked.id}; merge release: null, which teardown alone proposes")
     with aws.explained():
-        live = Endpoint(sagemaker, endpoint)
-        observed = live.observe()
-        if observed is None:
+        live = observe(sagemaker, endpoint)
+        if live is None:
             say(f"{endpoint}: is not there; nothing to delete")
             return
-        say(f"{endpoint}: DeleteEndpoint; it is {observed.status} with {observed.config}")
-        live.delete()
-        live.wait(time.monotonic() + WAIT_SECONDS, say)
+        say(f"{endpoint}: DeleteEndpoint; it is {live.status} with {live.config}")
+        sagemaker.delete_endpoint(EndpointName=endpoint)
+        wait(sagemaker, endpoint, say)
 
 
 def checked(typed: str, project: str, slot: Slot) -> str:

@@ -1,13 +1,14 @@
 """A project with an endpoint on a real localcloud, deployed without reconcile: for the commands of who is on call."""
 
 import hashlib
-import time
 import uuid
 from pathlib import Path
 
-from gitops import deployment, ledger, specs
+from botocore.exceptions import ClientError
+
+from gitops import deployment, ledger, live, specs
 from gitops.deployment import Release
-from gitops.endpoint import Endpoint
+from gitops.endpoint import ATTEMPT_DIGEST, ATTEMPT_MODIFIED
 from gitops.rollback import Slot
 from tests.gitops.repository import PROJECT, project
 from tests.gitops.serving import Registry
@@ -25,7 +26,7 @@ class Site:
         self.repository = project(folder)
         self.repository.commit({"project.yml": PROJECT.replace("film-recommender", self.name)})
         self.slot = Slot(environment, "ncf", folder)
-        self.endpoint = Endpoint(self.sagemaker, f"{self.name}-ncf-{environment}")
+        self.endpoint = f"{self.name}-ncf-{environment}"
         self.said: list[str] = []
 
     def commit(self, release: Release | None, record: bool = True, **lines: str) -> str:
@@ -47,19 +48,51 @@ class Site:
         run_id = found["CustomerMetadataProperties"]["run_id"]
         return {release.id: specs.Facts(run_id, hashlib.sha256(run_id.encode()).hexdigest())}
 
-    def deploy(self, release: Release, **lines: str):
+    def observe(self) -> live.Live | None:
+        return live.observe(self.sagemaker, self.endpoint)
+
+    def ensure(self, spec: specs.Spec) -> None:
+        """The spec's models and config are there, as a deploy build makes them before it touches the endpoint."""
+        for create, request in (
+            *((self.sagemaker.create_model, model) for model in spec.models),
+            (self.sagemaker.create_endpoint_config, spec.config),
+        ):
+            try:
+                create(**request)
+            except ClientError as error:
+                if "already exist" not in str(error):
+                    raise
+
+    def deploy(self, release: Release, **lines: str) -> live.Live | None:
         """Commit the release and bring the endpoint to it, whatever comes of it; the last thing observed."""
         self.commit(release, **lines)
-        spec, before = self.spec(), self.endpoint.observe()
-        self.endpoint.ensure(spec)
-        (self.endpoint.update if before else self.endpoint.create)(spec)
-        observed = self.endpoint.wait(time.monotonic() + 30, self.said.append)
-        if (observed.status, observed.config) == ("InService", spec.config["EndpointConfigName"]):
-            self.endpoint.settle()
-        return self.endpoint.observe()
+        spec, before = self.spec(), self.observe()
+        self.ensure(spec)
+        request = {"EndpointName": self.endpoint, "EndpointConfigName": spec.config["EndpointConfigName"]}
+        tags = _tags({ATTEMPT_DIGEST: spec.digest, ATTEMPT_MODIFIED: "before"})
+        if before:
+            self.note(tags)
+            self.sagemaker.update_endpoint(**request)
+        else:
+            self.sagemaker.create_endpoint(**request, Tags=tags)
+        observed = live.wait(self.sagemaker, self.endpoint, self.said.append)
+        if (observed.status, observed.config) == ("InService", request["EndpointConfigName"]):
+            self.note(_tags({ATTEMPT_DIGEST: ""}))
+        return self.observe()
+
+    def note(self, tags: list[dict[str, str]]) -> None:
+        arn = self.sagemaker.describe_endpoint(EndpointName=self.endpoint)["EndpointArn"]
+        self.sagemaker.add_tags(ResourceArn=arn, Tags=tags)
+
+    def delete(self) -> None:
+        self.sagemaker.delete_endpoint(EndpointName=self.endpoint)
+        live.wait(self.sagemaker, self.endpoint, self.said.append)
 
     def clean(self) -> None:
-        observed = self.endpoint.observe()
+        observed = self.observe()
         if observed and observed.status in {"InService", "Failed"}:
-            self.endpoint.delete()
-            self.endpoint.wait(time.monotonic() + 30, self.said.append)
+            self.delete()
+
+
+def _tags(values: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in values.items()]

@@ -1,13 +1,13 @@
 """Garbage collection on a real localcloud, and the rule that a referenced config never goes."""
 
 import datetime as dt
-import time
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitops import live
 from gitops.catalogue import Config
 from gitops.collect import Collector, References, sweep
 from gitops.errors import GitopsError
@@ -49,7 +49,7 @@ def test_what_no_endpoint_and_no_recent_release_names_is_deleted_and_nothing_els
     assert left == set(configs[2:])
     assert len(models) == 2
     assert collect(site).configs == ()
-    assert site.endpoint.observe().status == "InService"
+    assert site.observe().status == "InService"
 
 
 def test_what_is_young_stays(site):
@@ -64,7 +64,7 @@ def test_f11_what_a_killed_deploy_build_left_is_no_orphan_after_collect(site):
     kept = site.deploy(site.registry.release()).config
     site.commit(site.registry.release())
     orphan = site.spec()
-    site.endpoint.ensure(orphan)  # and here the build is killed
+    site.ensure(orphan)  # and here the build is killed
     site.repository.git("revert", "--no-edit", "HEAD")
     other = site.registry.release()
     site.commit(other)  # git has moved on, with another release between
@@ -81,7 +81,7 @@ def test_what_comes_to_serve_while_it_is_being_deleted_stays(site):
         site.deploy(site.registry.release())
     client = Meanwhile(site, first)
     Collector(client, site.slot.root, site.name, ("staging",), site.said.append).run(True, 1, 0.0)
-    assert any(f"keep    {first}: {site.endpoint.name} has come to serve it" in line for line in site.said)
+    assert any(f"keep    {first}: {site.endpoint} has come to serve it" in line for line in site.said)
     assert first in names(site)[0]
 
 
@@ -98,7 +98,7 @@ class Meanwhile:
         self.asked += 1
         if self.asked == 2:
             self.site.sagemaker.update_endpoint(EndpointName=request["EndpointName"], EndpointConfigName=self.config)
-            self.site.endpoint.wait(time.monotonic() + 30, self.site.said.append)
+            live.wait(self.site.sagemaker, self.site.endpoint, self.site.said.append)
         return self.site.sagemaker.describe_endpoint(**request)
 
 
@@ -130,7 +130,7 @@ def test_f43_a_referenced_config_never_goes_and_neither_does_a_model_it_uses(pai
 
 def test_an_endpoint_ends_in_two_steps_and_only_by_its_name(site):
     site.deploy(site.registry.release())
-    host, name = RepositoryHost(site.repository), site.endpoint.name
+    host, name = RepositoryHost(site.repository), site.endpoint
     with pytest.raises(GitopsError, match="still asks for"):
         delete(host, site.sagemaker, site.slot, name, site.said.append)
     mark(host, site.slot, name, site.said.append)
@@ -138,13 +138,13 @@ def test_an_endpoint_ends_in_two_steps_and_only_by_its_name(site):
     (request,) = host.every
     assert host.changed_by(request) == [site.slot.path]
     assert site.said[-1] == f"when it is merged: python -m gitops teardown staging ncf --delete {name}"
-    assert site.endpoint.observe().status == "InService"
+    assert site.observe().status == "InService"
     host.merge(request)
     mark(host, site.slot, name, site.said.append)
     assert len(host.every) == 1
     with pytest.raises(GitopsError, match=f"that is {name}"):
         checked(name + "2", site.name, site.slot)
     delete(host, site.sagemaker, site.slot, checked(name, site.name, site.slot), site.said.append)
-    assert site.endpoint.observe() is None
+    assert site.observe() is None
     delete(host, site.sagemaker, site.slot, name, site.said.append)
     assert site.said[-1] == f"{name}: is not there; nothing to delete"

@@ -11,6 +11,7 @@ import pytest
 
 from gitops import deployment, ledger, status
 from gitops.decide import MOVING, STATES
+from gitops.endpoint import ATTEMPT_DIGEST
 from gitops.errors import GitopsError
 from gitops.hosts import Change
 from gitops.live import Live
@@ -40,7 +41,7 @@ def test_every_endpoint_state_has_a_row(state):
 
 
 def test_what_serves_what_git_asks_for_but_never_proved_itself_is_not_healthy():
-    found = status.row("production", DESIRED, live(proved=False))
+    found = status.row("production", DESIRED, live(notes={ATTEMPT_DIGEST: "d" * 64}))
     assert (found.sync, found.health, found.well) == ("Synced", "Unverified", False)
     assert "did not prove itself" in found.reason
 
