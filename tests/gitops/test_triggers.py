@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from gitops import notify, source, status
 from gitops.notify import Push, Target
@@ -17,11 +18,11 @@ from tests.gitops.test_delivery import ROLE, Delivery
 ROOT = Path(__file__).parents[2]
 
 
-class Silent:
-    """A bus that takes every event and delivers none."""
+class Gone:
+    """A bus that cannot be reached: the event is lost."""
 
     def put_events(self, **_):
-        return {"FailedEntryCount": 0, "Entries": [{"EventId": "lost"}]}
+        raise EndpointConnectionError(endpoint_url="https://events.example.com")
 
 
 @pytest.fixture
@@ -62,8 +63,9 @@ def test_f04_a_lost_event_is_repaired_by_a_reconcile_that_starts_from_head_json(
     s3, bucket = delivery.registry.s3, f"{delivery.name}-lost"
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
     monkeypatch.chdir(delivery.clone.root)
-    target = Target(s3, Silent(), bucket, delivery.name, delivery.name)
-    notify.notify(Push("main", "0" * 40, "HEAD"), target, say=lambda line: None)
+    target = Target(s3, Gone(), bucket, delivery.name, delivery.name)
+    with pytest.raises(EndpointConnectionError):
+        notify.notify(Push("main", "0" * 40, "HEAD"), target, say=lambda line: None)
     done = from_head(delivery, bucket, tmp_path / "one")
     assert done.returncode == 0, done.stdout + done.stderr
     live = status.observe(delivery.sagemaker, f"{delivery.name}-ncf-staging")
