@@ -7,9 +7,11 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from gitops import commands, settings
+from gitops import commands, oncall, settings
+from gitops.errors import ExpiredError
 from pipelines.errors import ProjectError
 
+EXPIRED = 75  # EX_TEMPFAIL of sysexits.h: run it again
 REASONS = ("new-partition", "schedule", "drift", "backfill", "manual")
 
 
@@ -63,14 +65,34 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument("--post", action="store_true", help="as a comment on the head's merge request; needs GIT_TOKEN")
     prices = verbs.add_parser("prices", help="what estimates of cost are made from")
     prices.add_argument("--refresh", action="store_true", help="ask AWS's price list for the types this project uses")
+    plan = verbs.add_parser("plan", help="what a change would do; offline, without credentials")
+    plan.add_argument("--base", required=True, metavar="REF")
+    plan.add_argument("--head", default="HEAD", metavar="REF")
+    oncall.add_parsers(verbs)
     return top
 
 
+def run(arguments: argparse.Namespace) -> int:
+    """The command, and once more with new credentials if those it had ended meanwhile: each may be run again."""
+    command = commands.COMMANDS[arguments.command]
+    try:
+        return command(arguments, settings.read(os.environ))
+    except ExpiredError as error:
+        from gitops import aws
+
+        print(f"{error}; beginning again, once", file=sys.stderr)
+        aws.renew()
+        return command(arguments, settings.read(os.environ))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command: 0 done, 1 yours to put right, 3 ours, 130 interrupted."""
+    """Run one command: 0 done, 1 yours to put right, 3 ours, 75 the credentials ended twice, 130 interrupted."""
     arguments = parser().parse_args(argv)
     try:
-        return commands.COMMANDS[arguments.command](arguments, settings.read(os.environ))
+        return run(arguments)
+    except ExpiredError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXPIRED
     except ProjectError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

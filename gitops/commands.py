@@ -1,7 +1,6 @@
 """Each command: arguments and settings in, exit code out. Imports wait until they are needed, so --help is quick."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -150,22 +149,6 @@ def reconcile(arguments: argparse.Namespace, settings: Settings) -> int:
         print(f"failed: {failure}")
     if failures:
         raise GitopsError(f"{len(failures)} of {arguments.environment}'s deploy files failed; each is explained above")
-    return 0
-
-
-def status(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Git beside what is live."""
-    from dataclasses import asdict
-
-    from gitops import aws
-    from gitops import status as looking
-    from pipelines import project
-
-    team = project.load(Path.cwd())
-    with aws.explained():
-        sagemaker = aws.client("sagemaker", settings.region or team.region)
-        rows = looking.rows(sagemaker, Path.cwd(), team.project, team.environments)
-    print(json.dumps([asdict(row) for row in rows], indent=2) if arguments.json else looking.table(rows))
     return 0
 
 

@@ -50,7 +50,7 @@ def test_a_push_to_main_notifies_and_plans_nothing(ci):
     assert {job for job in JOBS if runs(ci, job, PUSH)} == {"lint", "tests", "notify"}
 
 
-def test_a_merge_request_is_planned_and_notifies_nothing(ci):
+def test_f58_a_merge_request_is_planned_and_notifies_nothing(ci):
     assert {job for job in JOBS if runs(ci, job, REQUEST)} == {"lint", "tests", "plan"}
 
 
@@ -80,7 +80,7 @@ def test_commits_are_fetched_in_full(ci):
     assert ci["variables"]["GIT_DEPTH"] == "0"
 
 
-def test_only_notify_gets_a_token_and_no_job_a_key(ci):
+def test_f58_only_notify_gets_a_token_and_no_job_a_key(ci):
     assert [job for job in sorted(JOBS) if "id_tokens" in ci[job]] == ["notify"]
     assert ci["notify"]["id_tokens"] == {"AWS_ID_TOKEN": {"aud": "sts.amazonaws.com"}}
     assert not re.search(r"AWS_(SECRET_)?ACCESS_KEY|AWS_SESSION_TOKEN", FILE.read_text())

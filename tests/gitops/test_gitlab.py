@@ -88,7 +88,7 @@ def test_a_branch_left_by_a_killed_run_is_begun_again(team):
     assert team.host.read("b.txt", "main") == "b"
 
 
-def test_a_request_that_conflicts_says_so(team):
+def test_f34_a_request_that_conflicts_says_so(team):
     request = team.host.open(change(**{"README.md": "ours\n"}), team.host.head())
     team.commit({"README.md": "theirs\n"})
     with pytest.raises(ConflictError):

@@ -127,7 +127,7 @@ def test_a_staging_release_that_was_reverted_is_not_released_again(host):
     assert release(host, "staging") is None
 
 
-def test_a_branch_that_moves_meanwhile_is_begun_again_from_its_new_head(host):
+def test_f34_a_branch_that_moves_meanwhile_is_begun_again_from_its_new_head(host):
     def someone_deploys_another() -> None:
         text = host.read("deploy/staging/ncf.yml", "main")
         host.repository.commit({"deploy/staging/ncf.yml": text.replace("release: null", "release: null #")})
