@@ -7,68 +7,18 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from gitops import commands, oncall, settings
+from gitops import commands, settings
 from gitops.errors import ExpiredError
 from pipelines.errors import ProjectError
 
 EXPIRED = 75  # EX_TEMPFAIL of sysexits.h: run it again
-REASONS = ("new-partition", "schedule", "drift", "backfill", "manual")
 
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their arguments."""
     top = argparse.ArgumentParser(prog="python -m gitops", description="Git decides what is trained and served.")
     verbs = top.add_subparsers(dest="command", required=True, metavar="command")
-    notify = verbs.add_parser("notify", help="make a push known: source to S3, event to the bus")
-    notify.add_argument("--branch", required=True)
-    notify.add_argument("--before", required=True, help="the branch's sha before the push; zeros if it was new")
-    notify.add_argument("--sha", required=True, help="the pushed commit; zeros if the branch was deleted")
-    data = verbs.add_parser("data", help="add partitions to a data lock")
-    data.add_argument("params", help="for example params/ncf.yml")
-    data.add_argument("--add", nargs="+", action="extend", default=[], metavar="KEY", help="S3 keys of the bucket")
-    data.add_argument("--from-manifest", metavar="KEY_OR_FILE", help="a SageMaker manifest that lists keys")
-    data.add_argument("--events", nargs="+", action="extend", default=[], metavar="DAY", help="feedback of closed days")
-    data.add_argument("--event-types", nargs="+", default=["purchase"], metavar="TYPE", help="default: purchase")
-    data.add_argument("--reason", choices=REASONS, default="new-partition")
-    data.add_argument("--dataset", default="", help="the data set's name, for a lock that is not there yet")
-    propose = verbs.add_parser("propose", help="propose what a finished pipeline execution registered")
-    propose.add_argument("--execution", required=True, metavar="ARN")
-    reconcile = verbs.add_parser("reconcile", help="make an environment what git says")
-    reconcile.add_argument("environment")
-    reconcile.add_argument("--wait-minutes", type=float, default=30.0, help="for each endpoint (default 30)")
-    reconcile.add_argument("--lease-seconds", type=float, default=60.0, help="a dead build is waited for (default 60)")
-    status = verbs.add_parser("status", help="what git asks for and what is live")
-    status.add_argument("--json", action="store_true", help="as JSON")
-    image = verbs.add_parser("image", help="build the serving image, and propose it")
-    image.add_argument("--store", choices=("registry", "archive"), default="registry", help="docker, or localcloud's")
-    image.add_argument("--environment", help="whose deploy files; default: the first of project.yml")
-    image.add_argument("--image", help="one that is there already, by digest, instead of building")
-    feedback = verbs.add_parser("feedback", help="what came of the answers: events joined with captured answers")
-    feedback.add_argument("--from", required=True, dest="first", metavar="DAY")
-    feedback.add_argument("--to", required=True, dest="last", metavar="DAY")
-    feedback.add_argument("--model", default="ncf")
-    feedback.add_argument("--environment", help="default: the last of project.yml")
-    feedback.add_argument("--json", action="store_true", help="as JSON")
-    plan = verbs.add_parser("plan", help="what a change would do; offline, without credentials")
-    plan.add_argument("--base", required=True, metavar="REF")
-    plan.add_argument("--head", default="HEAD", metavar="REF")
-    relock = verbs.add_parser("relock", help="propose a data lock with the partitions that came")
-    relock.add_argument("params", nargs="?", help="for example params/ncf.yml (default: all)")
-    relock.add_argument("--from-manifest", metavar="KEY_OR_FILE", help="a SageMaker manifest (default: what is new)")
-    relock.add_argument("--reason", choices=REASONS, default="new-partition")
-    drift = verbs.add_parser("drift", help="compare captured requests with the training data")
-    drift.add_argument("params", help="for example params/ncf.yml")
-    drift.add_argument("--environment", default="production")
-    drift.add_argument("--hours", type=int, default=24, help="how far back (default 24)")
-    drift.add_argument("--json", action="store_true", help="as JSON")
-    drift.add_argument("--propose", action="store_true", help="if they have drifted, propose a data lock")
-    plan.add_argument("--post", action="store_true", help="as a comment on the head's merge request; needs GIT_TOKEN")
-    prices = verbs.add_parser("prices", help="what estimates of cost are made from")
-    prices.add_argument("--refresh", action="store_true", help="ask AWS's price list for the types this project uses")
-    plan = verbs.add_parser("plan", help="what a change would do; offline, without credentials")
-    plan.add_argument("--base", required=True, metavar="REF")
-    plan.add_argument("--head", default="HEAD", metavar="REF")
-    oncall.add_parsers(verbs)
+    commands.add_parsers(verbs)
     return top
 
 

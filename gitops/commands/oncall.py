@@ -1,19 +1,14 @@
-"""The commands of whoever is on call: their arguments, and the way from settings to what does the work."""
+"""The commands of whoever is on call."""
 
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
+from gitops.commands.desk import ATTEMPTS_FOR_A_PERSON, desk
 from gitops.errors import GitopsError
 from gitops.settings import Settings
-
-if TYPE_CHECKING:
-    from gitops.hosts import Host
-    from gitops.rollback import Slot
-    from pipelines.project import Project
 
 Command = Callable[[argparse.Namespace, Settings], int]
 
@@ -47,60 +42,11 @@ def _place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model")
 
 
-@dataclass(frozen=True)
-class Desk:
-    """Whose project, where, and with whose rights: read once per command."""
-
-    root: Path
-    team: "Project"
-    settings: Settings
-
-    @property
-    def region(self) -> str:
-        return self.settings.region or self.team.region
-
-    def client(self, service: str) -> Any:
-        """A boto3 client in the project's region; a person waits for it, so it gives up early."""
-        from gitops import aws
-
-        return aws.client(service, self.region, attempts=3)
-
-    def host(self) -> "Host":
-        """The git host; GitopsError if it cannot be reached."""
-        from gitops import hosts
-
-        git, url = self.team.git, self.settings.git_url or self.team.git.url
-        return hosts.connect(git.provider, hosts.Place(url, git.project, git.branch, self.settings.git_token))
-
-    def slot(self, arguments: argparse.Namespace) -> "Slot":
-        """The deploy file that the arguments name; GitopsError if the environment is none of the project's."""
-        from gitops.rollback import Slot
-
-        if arguments.environment not in self.team.environments:
-            known = ", ".join(self.team.environments)
-            raise GitopsError(f"{arguments.environment}: is no environment of project.yml; it has {known}")
-        return Slot(arguments.environment, arguments.model, self.root)
-
-    def automatic(self, slot: "Slot") -> bool:
-        """True if params' release policy lets a program merge into the environment."""
-        from pipelines import params
-
-        file = self.root / "params" / f"{slot.model}.yml"
-        return file.exists() and dict(params.load(file).release).get(slot.environment) == "auto"
-
-
-def desk(settings: Settings) -> Desk:
-    """The project in the current directory."""
-    from pipelines import project
-
-    return Desk(Path.cwd(), project.load(Path.cwd()), settings)
-
-
 def status(arguments: argparse.Namespace, settings: Settings) -> int:
     """Git beside what is live."""
     from gitops import status as looking
 
-    here = desk(settings)
+    here = desk(settings, attempts=ATTEMPTS_FOR_A_PERSON)
     found = looking.rows(here.client("sagemaker"), here.root, here.team.project, here.team.environments)
     found, silence = looking.asked(found, here.host)
     if arguments.json:
@@ -114,7 +60,7 @@ def rollback(arguments: argparse.Namespace, settings: Settings) -> int:
     """An earlier release is asked for in git."""
     from gitops import rollback as rolling
 
-    here = desk(settings)
+    here = desk(settings, attempts=ATTEMPTS_FOR_A_PERSON)
     slot = here.slot(arguments)
     rolling.rollback(here.host(), slot, arguments.to, here.automatic(slot))
     return 0
@@ -127,7 +73,7 @@ def replay(arguments: argparse.Namespace, settings: Settings) -> int:
     from gitops import aws
     from gitops import replay as replaying
 
-    here = desk(settings)
+    here = desk(settings, attempts=ATTEMPTS_FOR_A_PERSON)
     with aws.explained():
         queue = replaying.queue_name(here.team.project)
         replayer = replaying.Replayer(here.client("sqs"), here.client("events"), here.client("codebuild"), queue)
@@ -148,7 +94,7 @@ def recover(arguments: argparse.Namespace, settings: Settings) -> int:
     """An endpoint that failed is brought back to its last good release."""
     from gitops import recover as recovering
 
-    here = desk(settings)
+    here = desk(settings, attempts=ATTEMPTS_FOR_A_PERSON)
     clients = [here.client(name) for name in ("sagemaker", "sagemaker-runtime", "s3")]
     recovering.recover(recovering.Cloud(*clients), here.slot(arguments), here.team.project, arguments.yes)
     return 0
@@ -159,7 +105,7 @@ def collect(arguments: argparse.Namespace, settings: Settings) -> int:
     from gitops import aws
     from gitops import collect as collecting
 
-    here = desk(settings)
+    here = desk(settings, attempts=ATTEMPTS_FOR_A_PERSON)
     collector = collecting.Collector(here.client("sagemaker"), here.root, here.team.project, here.team.environments)
     with aws.explained():
         collector.run(arguments.yes, max(arguments.keep, 1), arguments.hours)
@@ -170,7 +116,7 @@ def teardown(arguments: argparse.Namespace, settings: Settings) -> int:
     """An endpoint's end is asked for in git, or, when that is merged, carried out."""
     from gitops import teardown as tearing
 
-    here = desk(settings)
+    here = desk(settings, attempts=ATTEMPTS_FOR_A_PERSON)
     slot = here.slot(arguments)
     endpoint = tearing.checked(arguments.delete, here.team.project, slot)
     if arguments.delete:
