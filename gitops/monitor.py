@@ -30,7 +30,7 @@ def observe(s3: Any, release: Release, window: Window, limits: data_drift.Limits
     bucket, _ = aws.split_uri(release.archive_uri)
     uri = f"s3://{bucket}/{specs.CAPTURE_PREFIX}/{window.endpoint}"
     calls = captures.read(s3, uri, VARIANT, (window.first, window.last))
-    live = data_drift.count(call.request for call in calls)
+    live = data_drift.count(request for call in calls for request in call.requests)
     return data_drift.report(trained(s3, release), live, limits)
 
 

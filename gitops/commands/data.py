@@ -41,6 +41,11 @@ def add_parsers(verbs: Any) -> None:
     feedback.add_argument("--model", default="ncf")
     feedback.add_argument("--environment", help="default: the last of project.yml")
     feedback.add_argument("--json", action="store_true", help="as JSON")
+    compare = verbs.add_parser("compare-shadow", help="a shadow's captured answers beside production's")
+    compare.add_argument("environment")
+    compare.add_argument("model")
+    compare.add_argument("--hours", type=float, default=24.0, help="how far back (default 24)")
+    compare.add_argument("--json", action="store_true", help="as JSON")
 
 
 def data(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -157,9 +162,26 @@ def feedback(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def compare_shadow(arguments: argparse.Namespace, settings: Settings) -> int:
+    """What the shadow of an endpoint would have answered."""
+    from dataclasses import asdict
+
+    from gitops import aws, shadow, specs
+
+    here = desk(settings)
+    environment = here.environment(arguments.environment)
+    endpoint = specs.endpoint_name(here.team.project, arguments.model, environment)
+    with aws.explained():
+        clients = shadow.Clients(here.client("sagemaker"), here.client("s3"), here.client("cloudwatch"))
+        found = shadow.compare_shadow(clients, endpoint, arguments.hours)
+    print(json.dumps(asdict(found), indent=2) if arguments.json else shadow.table(found))
+    return 0
+
+
 COMMANDS: dict[str, Command] = {
     "data": data,
     "relock": relock,
     "drift": drift,
     "feedback": feedback,
+    "compare-shadow": compare_shadow,
 }

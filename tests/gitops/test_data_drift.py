@@ -95,7 +95,13 @@ LINE = {
 
 
 def test_a_captured_line_is_read_whatever_its_encoding():
-    assert captures.capture(LINE) == captures.Capture("e1", "", {"userId": "u1"}, {"a": 1})
+    assert captures.capture(json.dumps(LINE)) == captures.Capture("e1", "", ({"userId": "u1"},), ({"a": 1},), True)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"captureData": {}}', '{"captureData": 1, "eventMetadata": {}}'])
+def test_a_line_that_is_no_event_is_refused(text: str):
+    with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
+        captures.capture(text)
 
 
 @pytest.fixture(scope="module")
@@ -113,10 +119,10 @@ def bucket(localcloud):
 def test_only_the_hours_asked_for_are_read(bucket):
     ten = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
     calls = captures.read(bucket, "s3://drift-captures/capture/shop", "main", (ten, ten + timedelta(hours=1)))
-    assert [call.request["userId"] for call in calls] == ["u0", "u0", "u1", "u1"]
+    assert [call.requests[0]["userId"] for call in calls] == ["u0", "u0", "u1", "u1"]
 
 
 def test_a_file_that_is_no_capture_is_named(bucket):
     ten = datetime(2026, 11, 21, 10, tzinfo=UTC)
-    with pytest.raises(GitopsError, match=r"a\.jsonl: line 1 is no captured call"):
+    with pytest.raises(GitopsError, match=r"a\.jsonl: line 1 is no event"):
         list(captures.read(bucket, "s3://drift-captures/capture/torn", "main", (ten, ten)))
