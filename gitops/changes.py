@@ -30,7 +30,7 @@ CLASSES: tuple[PathClass, ...] = (
         "image",
         ("serving_code/",),
         "plan and contract tests",
-        "nothing by itself: the serving image is built and proposed apart, never trained",
+        "CodeBuild image: python -m gitops image (builds it and proposes its digest, trains nothing)",
     ),
     PathClass(
         "reconcile staging",

@@ -15,6 +15,7 @@ from gitops.errors import GitopsError
 
 GOLDEN, MANIFEST = "golden.jsonl", "manifest.json"
 TIE = 1e-4  # scores this close may change places: a faster path may round differently
+LOAD = 50  # requests to each variant when latencies are compared
 ROUNDS = 3  # the first warms the connection and is not timed
 
 
@@ -114,6 +115,31 @@ def replay(
         if wrong:
             break
     return wrong, p99(seconds) * 1000
+
+
+def load(
+    runtime: Any, endpoint: str, requests: Sequence[Golden], variants: Sequence[str | None]
+) -> dict[str | None, float]:
+    """p99 in milliseconds of each variant over LOAD requests, asked in turn so that all meet the same weather.
+
+    None is the endpoint without a variant's name. Answers are not judged: an older release gives others. A variant
+    that answered nothing at all is left out.
+    """
+    seconds: dict[str | None, list[float]] = {variant: [] for variant in variants}
+    for number in range(LOAD + 1):
+        body = json.dumps(requests[number % len(requests)].request).encode()
+        for variant in variants:
+            target = {"TargetVariant": variant} if variant else {}
+            started = time.perf_counter()
+            try:
+                runtime.invoke_endpoint(EndpointName=endpoint, ContentType="application/json", Body=body, **target)[
+                    "Body"
+                ].read()
+            except ClientError:
+                continue  # an answer that is an error has no latency worth comparing
+            if number:  # the first warms the connection
+                seconds[variant].append(time.perf_counter() - started)
+    return {variant: p99(times) * 1000 for variant, times in seconds.items() if times}
 
 
 def _ask(runtime: Any, whom: dict[str, str], golden: Golden) -> str:

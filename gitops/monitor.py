@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gitops import archive, aws, captures, drift, specs
+from gitops import archive, aws, captures, data_drift, specs
 from gitops.deployment import VARIANT, Release
 from gitops.errors import GitopsError
 
@@ -25,16 +25,16 @@ class Window:
     last: datetime
 
 
-def observe(s3: Any, release: Release, window: Window, limits: drift.Limits) -> drift.Report:
+def observe(s3: Any, release: Release, window: Window, limits: data_drift.Limits) -> data_drift.Report:
     """Compare the window's captured requests with what `release` was trained on. Raises GitopsError."""
     bucket, _ = aws.split_uri(release.archive_uri)
     uri = f"s3://{bucket}/{specs.CAPTURE_PREFIX}/{window.endpoint}"
     calls = captures.read(s3, uri, VARIANT, (window.first, window.last))
-    live = drift.count(call.request for call in calls)
-    return drift.report(trained(s3, release), live, limits)
+    live = data_drift.count(request for call in calls for request in call.requests)
+    return data_drift.report(trained(s3, release), live, limits)
 
 
-def trained(s3: Any, release: Release) -> drift.Reference:
+def trained(s3: Any, release: Release) -> data_drift.Reference:
     """What the release's archive says of its training data; its bytes must have the digest that git has."""
     found = archive.members(s3, release.archive_uri, release.archive_sha256, MEMBERS, MEMBER_LIMIT)
     missing = [name for name in MEMBERS if name not in found]
@@ -42,4 +42,4 @@ def trained(s3: Any, release: Release) -> drift.Reference:
         raise GitopsError(f"{release.archive_uri}: holds no {missing[0]}; train again")
     users, items = (json.loads(found[name]) for name in MEMBERS[:2])
     offsets, popularity = (np.load(io.BytesIO(found[name]), allow_pickle=False) for name in MEMBERS[2:])
-    return drift.reference(users, items, offsets, popularity)
+    return data_drift.reference(users, items, offsets, popularity)

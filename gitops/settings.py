@@ -1,5 +1,7 @@
 """What the environment tells this program; read once, in __main__."""
 
+import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,7 +10,7 @@ from gitops.errors import GitopsError
 
 @dataclass(frozen=True)
 class Settings:
-    """The variables infra/template.yml sets on the CodeBuild projects; empty where unset."""
+    """The variables infra/*.yml sets on the CodeBuild projects; empty where unset."""
 
     bucket: str = ""
     manifest: str = ""  # key of an uploaded manifest; the rule that started this build says it
@@ -18,6 +20,9 @@ class Settings:
     git_token: str = field(default="", repr=False)  # never shown, not even in a repr
     commit: str = ""
     serving_role_arn: str = ""
+    serving_image: str = ""
+    base_image: str = ""
+    build: str = ""  # which build this is, for the others
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -30,7 +35,10 @@ def read(environ: Mapping[str, str]) -> Settings:
         git_url=environ.get("GIT_URL", ""),
         git_token=environ.get("GIT_TOKEN", ""),
         commit=environ.get("COMMIT", ""),
+        serving_image=environ.get("SERVING_IMAGE", ""),
+        base_image=environ.get("BASE_IMAGE", ""),
         serving_role_arn=environ.get("SERVING_ROLE_ARN", ""),
+        build=environ.get("CODEBUILD_BUILD_ID") or f"{socket.gethostname()}:{os.getpid()}",
     )
 
 

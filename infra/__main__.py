@@ -1,4 +1,8 @@
-"""python -m infra deploy|describe|delete [--parameter Name=value ...]: the stack of infra/template.yml."""
+"""python -m infra deploy|describe|delete [--parameter Name=value ...]: the stacks of infra/*.yml.
+
+`deploy` brings the foundation (infra/template.yml) up to date, packs the code of the Lambda functions into its bucket,
+then brings what stands around the endpoints (infra/serving.yml) up to date.
+"""
 
 import argparse
 import gc
@@ -9,31 +13,32 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import stack
+from infra import commands, packages, stack
 from pipelines import project
 from pipelines.errors import ProjectError
-
-COMMANDS = {
-    "deploy": "create the stack, or bring it up to date",
-    "describe": "print its state and outputs",
-    "delete": "delete it; its bucket must be empty",
-}
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
+    known = {name: what for name, (_, what) in commands.COMMANDS.items()}
     result = argparse.ArgumentParser(
         prog="python -m infra",
-        description="The stack of infra/template.yml.",
-        epilog="\n".join(["parameters:", *(f"  {name}: {what}" for name, what in stack.declared().items())]),
+        description="The stacks of infra/template.yml and infra/serving.yml.",
+        epilog="\n".join(["parameters:", *(f"  {name}: {what}" for name, what in declared().items())]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    result.add_argument("command", choices=COMMANDS, metavar="|".join(COMMANDS), help="; ".join(COMMANDS.values()))
+    result.add_argument("command", choices=known, metavar="|".join(known), help="; ".join(known.values()))
     result.add_argument(
         "--parameter", action="append", default=[], metavar="NAME=VALUE", type=assignment,
         help="a parameter of the template; those not given keep their value, or come from project.yml",
     )  # fmt: skip
     return result
+
+
+def declared() -> dict[str, str]:
+    """The parameters a person may give, of all templates; the code's keys are this command's own."""
+    found = {name: what for template in stack.TEMPLATES for name, what in template.declared().items()}
+    return {name: what for name, what in found.items() if name not in packages.PACKAGES}
 
 
 def assignment(text: str) -> tuple[str, str]:
@@ -49,26 +54,11 @@ def run(argv: Sequence[str] | None) -> int:
     arguments = parser().parse_args(argv)
     mine = project.load(Path.cwd())
     parameters = stack.own_parameters(mine) | dict(arguments.parameter)
-    name = parameters["ProjectName"]
-    cloud = stack.client(os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or mine.region)
-    if arguments.command == "deploy":
-        show(stack.deploy(cloud, name, parameters))
-    elif arguments.command == "delete":
-        print(f"stack {name}: {'deleted' if stack.delete(cloud, name) else 'there is none'}")
-    else:
-        found = stack.find(cloud, name)
-        if found is None:
-            raise ProjectError(f"stack {name}: does not exist; run `python -m infra deploy`")
-        show(found)
-    return 0
-
-
-def show(found: dict[str, object]) -> None:
-    """The stack's state, then its outputs one to a line."""
-    print(f"stack {found['StackName']}: {found['StackStatus']}")
-    outputs = found.get("Outputs", [])
-    for output in outputs if isinstance(outputs, list) else []:
-        print(f"  {output['OutputKey']}: {output['OutputValue']}")
+    for unknown in sorted(set(parameters) - set(declared())):
+        raise ProjectError(f"--parameter {unknown}: no template declares it; --help lists those there are")
+    command, _ = commands.COMMANDS[arguments.command]
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or mine.region
+    return command(commands.Clouds(stack.client(region), packages.client(region)), parameters)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,6 +1,7 @@
-"""Deploy, describe and delete the stack; the one module here that talks to CloudFormation."""
+"""Deploy, describe and delete a stack; the one module here that talks to CloudFormation."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,31 @@ from botocore.exceptions import ClientError, WaiterError
 from pipelines.errors import ProjectError
 from pipelines.project import Project
 
-TEMPLATE = Path(__file__).parent / "template.yml"
 WAIT = {"Delay": 3, "MaxAttempts": 600}
 CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template, and what its stack's name has behind the project's."""
+
+    path: Path
+    suffix: str
+
+    def declared(self) -> dict[str, str]:
+        """The template's parameters: name -> what it is, and its default."""
+        text = self.path.read_text().partition("\nConditions:")[0]  # the part without function tags
+        return {
+            name: f"{given['Description']} [{given['Default'] or 'empty'}]"
+            if "Default" in given
+            else given["Description"]
+            for name, given in yaml.safe_load(text)["Parameters"].items()
+        }
+
+
+FOUNDATION = Template(Path(__file__).parent / "template.yml", "")
+SERVING = Template(Path(__file__).parent / "serving.yml", "-serving")
+TEMPLATES = (FOUNDATION, SERVING)  # in the order they are deployed
 
 
 def client(region: str) -> Any:
@@ -37,19 +60,30 @@ def find(cloud: Any, name: str) -> dict[str, Any] | None:
         raise
 
 
-def deploy(cloud: Any, name: str, parameters: Mapping[str, str]) -> dict[str, Any]:
-    """Create the stack or bring it up to date and wait; returns it. ProjectError says which resource failed."""
-    before = find(cloud, name)
+def handed_on(found: Mapping[str, Any]) -> dict[str, str]:
+    """What a stack tells the one after it: its parameters and outputs."""
+    given = {item["ParameterKey"]: item["ParameterValue"] for item in found.get("Parameters", [])}
+    return given | {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])}
+
+
+def deploy(cloud: Any, project: str, template: Template, given: Mapping[str, str]) -> dict[str, Any]:
+    """Create the stack or bring it up to date and wait; returns it. Of `given`, what the template declares counts.
+
+    Raises ProjectError saying which resource failed.
+    """
+    name = project + template.suffix
+    before, declared = find(cloud, name), template.declared()
+    parameters = {key: value for key, value in given.items() if key in declared}
     if before and before["StackStatus"] in {"ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"}:
         raise ProjectError(
             f"stack {name}: is in {before['StackStatus']}; run `python -m infra delete`, then deploy again"
         )
-    kept = {item["ParameterKey"] for item in before["Parameters"]} & set(declared()) if before else set()
+    kept = {item["ParameterKey"] for item in before["Parameters"]} & set(declared) if before else set()
     request = {
         "StackName": name,
-        "TemplateBody": TEMPLATE.read_text(),
+        "TemplateBody": template.path.read_text(),
         "Capabilities": CAPABILITIES,
-        "Tags": [{"Key": "project", "Value": name}],
+        "Tags": [{"Key": "project", "Value": project}],
         "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
         + [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept - set(parameters))],
     }
@@ -59,15 +93,6 @@ def deploy(cloud: Any, name: str, parameters: Mapping[str, str]) -> dict[str, An
     elif update(cloud, request):
         wait(cloud, name, "stack_update_complete")
     return find(cloud, name) or {}
-
-
-def declared() -> dict[str, str]:
-    """The template's parameters: name -> what it is, and its default."""
-    text = TEMPLATE.read_text().partition("\nConditions:")[0]  # the part without function tags
-    return {
-        name: f"{given['Description']} [{given['Default'] or 'empty'}]" if "Default" in given else given["Description"]
-        for name, given in yaml.safe_load(text)["Parameters"].items()
-    }
 
 
 def update(cloud: Any, request: Mapping[str, Any]) -> bool:

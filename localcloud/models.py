@@ -13,6 +13,7 @@ from werkzeug.wrappers import Request
 
 # the name in a request's signature is not always botocore's name of the service
 _SIGNED_AS = {
+    "apigateway": "apigatewayv2",  # the first version has no operation here
     "monitoring": "cloudwatch",
     "elasticmapreduce": "emr",
     "states": "stepfunctions",

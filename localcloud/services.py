@@ -1,11 +1,12 @@
 """The only place that lists what the local cloud can do: the services it owns and those moto answers."""
 
-from . import cloudformation, codebuild, events, lambda_functions, sagemaker
+from . import api_gateway, cloudformation, codebuild, events, lambda_functions, sagemaker
 from .service import Service
 
 SERVICES: dict[str, Service] = {
     service.name: service
     for service in (
+        api_gateway.SERVICE,  # HTTP APIs that invoke functions
         cloudformation.SERVICE,  # stacks from one template, each resource made through its own service
         codebuild.SERVICE,  # runs the phases of a buildspec
         events.SERVICE,  # matches events and delivers them to targets

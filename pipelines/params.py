@@ -124,6 +124,7 @@ class Hyperparameters(Section):
     als_iterations: Annotated[int, Field(ge=1, le=1000)] = 12
     ease_reg: Annotated[float, Field(ge=1e-6, le=1e9)] = 500.0
     ease_factors: Annotated[int, Field(ge=1, le=1024)] = 128
+    blend_below: Annotated[int, Field(ge=0, le=1000)] = 0
     top_k: Annotated[int, Field(ge=1, le=1000)] | None = None
     test_num_ng: Annotated[int, Field(ge=1, le=100_000)] | None = None
 

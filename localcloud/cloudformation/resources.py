@@ -1,6 +1,6 @@
 """The only place that lists which resource types a stack may have."""
 
-from . import buckets, compute, identity, messaging, storage
+from . import api_gateway, buckets, compute, identity, messaging, storage
 from .kinds import Kind
 
 RESOURCES: dict[str, Kind] = {
@@ -9,4 +9,5 @@ RESOURCES: dict[str, Kind] = {
     **identity.KINDS,  # IAM
     **messaging.KINDS,  # EventBridge, CloudWatch logs and alarms
     **compute.KINDS,  # CodeBuild, Lambda, SageMaker
+    **api_gateway.KINDS,  # HTTP APIs
 }

@@ -27,12 +27,22 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 def distribute(cloud: Cloud, name: str, bus: Bus | None, event: dict[str, Any], forwarded: bool = False) -> None:
     """Send the event to the targets of every enabled rule it matches; `bus` is None for one that does not exist."""
     every = list(bus.rules.values()) if bus else []
-    rules = [rule for rule in every if rule.state == "ENABLED" and matches(rule.pattern, event)]
+    rules = [rule for rule in every if rule.state == "ENABLED" and takes(rule, event)]
     outcome = f"matched {', '.join(rule.name for rule in rules)}" if rules else "matched no rule"
     _note(cloud, name, event, outcome if bus else "bus does not exist")
     for rule in rules:
-        for target in list(rule.targets.values()):
-            cloud.spawn(_delivery(cloud, rule, target, event, forwarded), f"deliver-{rule.name}")
+        send(cloud, rule, event, forwarded)
+
+
+def takes(rule: Rule, event: dict[str, Any]) -> bool:
+    """Whether the rule's pattern matches; a rule that only has a schedule matches nothing."""
+    return rule.pattern is not None and matches(rule.pattern, event)
+
+
+def send(cloud: Cloud, rule: Rule, event: dict[str, Any], forwarded: bool = False) -> None:
+    """Deliver the event to each of the rule's targets, each in its own time."""
+    for target in list(rule.targets.values()):
+        cloud.spawn(_delivery(cloud, rule, target, event, forwarded), f"deliver-{rule.name}")
 
 
 def check(target: Mapping[str, Any]) -> None:

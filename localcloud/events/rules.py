@@ -5,26 +5,30 @@ from typing import Any
 
 from ..cloud import Cloud
 from ..service import CloudError
-from . import delivery, pattern, transform
+from . import delivery, pattern, schedules, transform
 from .store import Rule, bus_of, locked, page, rule_of
 
 
 def put_rule(cloud: Cloud, given: dict[str, Any]) -> dict[str, Any]:
     """Create or replace a rule; its targets stay."""
-    if "ScheduleExpression" in given:
-        raise CloudError("UnsupportedOperation", "localcloud does not implement schedules in events:PutRule")
-    if "EventPattern" not in given:
+    text, expression = given.get("EventPattern"), given.get("ScheduleExpression")
+    if not text and not expression:
         raise CloudError("ValidationException", "Parameter(s) EventPattern or ScheduleExpression must be specified.")
-    checked = pattern.check(given["EventPattern"])
+    checked = pattern.check(text) if text else None
     with locked(cloud):
         bus = bus_of(cloud, given.get("EventBusName"))
         middle = "" if bus.name == "default" else f"{bus.name}/"
         arn = f"arn:aws:events:{cloud.region}:{cloud.account}:rule/{middle}{given['Name']}"
+        schedule = schedules.check(expression, bus.name) if expression else None
         rule = bus.rules.setdefault(given["Name"], Rule(given["Name"], arn, bus.name))
-        rule.text, rule.pattern = given["EventPattern"], checked
+        rule.text, rule.pattern = text, checked
+        rule.expression = expression
+        rule.schedule = schedule
         rule.state = given.get("State", "ENABLED")
         rule.description, rule.role = given.get("Description"), given.get("RoleArn")
         rule.tags |= {tag["Key"]: tag["Value"] for tag in given.get("Tags", [])}
+    if expression:
+        schedules.begin(cloud)
     return {"RuleArn": rule.arn}
 
 

@@ -8,17 +8,21 @@ from typing import Any
 
 from ..cloud import Cloud
 from ..service import CloudError
+from .cron import Cron, Rate
 
 
 @dataclass
 class Rule:
-    """A pattern and where matching events go."""
+    """A pattern, a schedule, or both, and where events go."""
 
     name: str
     arn: str
     bus: str
-    text: str = "{}"
-    pattern: dict[str, Any] = field(default_factory=dict)
+    text: str | None = None
+    pattern: dict[str, Any] | None = None
+    expression: str | None = None
+    schedule: Rate | Cron | None = None
+    made: datetime = field(default_factory=lambda: datetime.now(UTC))
     state: str = "ENABLED"
     description: str | None = None
     role: str | None = None
@@ -31,6 +35,7 @@ class Rule:
             "Name": self.name,
             "Arn": self.arn,
             "EventPattern": self.text,
+            "ScheduleExpression": self.expression,
             "State": self.state,
             "Description": self.description,
             "RoleArn": self.role,

@@ -1,4 +1,4 @@
-"""Lambda: Python functions, each invocation a process of its own that runs the real zip."""
+"""Lambda: Python functions that run from their real zip, in processes that stay warm between invocations."""
 
 from ..service import Service
 from . import functions, permissions

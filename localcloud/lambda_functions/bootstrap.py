@@ -1,13 +1,17 @@
-"""Runs one handler once, as Lambda's Python runtime does; started with `python -I` in the function's folder.
+"""An execution environment: runs one function's handler, request after request, as Lambda's Python runtime does.
 
-Reads <folder>/request.json and event.json, writes answer.json and memory, and `failed` when the answer is an error.
-Imports only the standard library: it runs with nothing of localcloud on its path.
+Started with `python -I` in the function's folder. A line on standard input names the folder of an invocation: its
+request.json and event.json are read, answer.json and memory are written, and `failed` when the answer is an error;
+what is printed meanwhile goes to its `output`. Then a line on standard output says `done`, or `idle` when nothing was
+asked for long and this process ends. Imports only the standard library: nothing of localcloud is on its path.
 """
 
 import importlib
 import json
 import logging
+import os
 import resource
+import select
 import sys
 import time
 import traceback
@@ -16,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 Handler = Callable[[Any, Any], Any]
+IDLE_SECONDS = 300
 
 
 class Context:
@@ -24,7 +29,7 @@ class Context:
     def __init__(self, request: dict[str, Any]) -> None:
         self._deadline = time.monotonic() + request["timeout"]
         for name, value in request.items():
-            if name not in ("code", "handler", "timeout"):
+            if name not in ("handler", "timeout"):
                 setattr(self, name, value)
         self.identity = None
 
@@ -83,22 +88,26 @@ def describe(error: Exception, request: dict[str, Any]) -> str:
     return json.dumps(answer)
 
 
-def configure_logging(request: dict[str, Any]) -> None:
+class Log(logging.StreamHandler):  # type: ignore[type-arg]
     """Lambda's root logger: `[LEVEL] <time> <request id> <message>`, separated by tabs."""
-    handler = logging.StreamHandler(sys.stdout)
-    form = f"[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t{request['aws_request_id']}\t%(message)s"
-    formatter = logging.Formatter(form, "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    logging.getLogger().addHandler(handler)
+
+    def __init__(self) -> None:
+        super().__init__(sys.stdout)
+        logging.getLogger().addHandler(self)
+
+    def begin(self, request_id: str) -> None:
+        """The lines from now on are of this request."""
+        form = f"[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t{request_id}\t%(message)s"
+        formatter = logging.Formatter(form, "%Y-%m-%dT%H:%M:%S")
+        formatter.converter = time.gmtime
+        self.setFormatter(formatter)
 
 
-def main(folder: Path) -> None:
+def invoke(folder: Path, log: Log) -> None:
     """One invocation."""
     request = json.loads((folder / "request.json").read_text())
     event = json.loads((folder / "event.json").read_bytes())
-    sys.path.insert(0, request["code"])
-    configure_logging(request)
+    log.begin(request["aws_request_id"])
     try:
         answer = call(request, event)
     except Exception as error:  # noqa: BLE001 whatever the handler raises is the answer
@@ -109,5 +118,27 @@ def main(folder: Path) -> None:
     (folder / "answer.json").write_text(answer)
 
 
+def main() -> None:
+    """Invocations until none comes any more; 0, 1 and 2 are the handler's, requests and words have their own files."""
+    requests, words = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])
+    log = Log()
+    with os.fdopen(requests) as lines:
+        while select.select([lines], [], [], IDLE_SECONDS)[0] and (line := lines.readline()):
+            folder = Path(line.rstrip("\n"))
+            output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            for number in (1, 2):
+                os.dup2(output, number)
+            os.close(output)
+            invoke(folder, log)
+            for number in (1, 2):
+                os.dup2(nothing, number)
+            os.write(words, b"done\n")
+    os.write(words, b"idle\n")
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

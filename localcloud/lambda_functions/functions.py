@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from ..archives import unpack_zip
 from ..service import CloudError
+from .environments import drop
 from .invocation import invoke_event, invoke_now
 from .state import Function, arn, find, invalid, state
 
@@ -76,6 +77,7 @@ def update_function_code(cloud: "Cloud", request: dict[str, Any]) -> dict[str, A
             return function.describe() | _fresh(code)
         function.folder = _unpack(cloud, function.name, code)
         function.configuration = function.configuration | _fresh(code)
+    drop(cloud, function)
     return function.describe()
 
 
@@ -86,6 +88,7 @@ def update_function_configuration(cloud: "Cloud", request: dict[str, Any]) -> di
     with state(cloud).lock:
         function = _at_revision(cloud, request)
         function.configuration = function.configuration | _settings(request) | _changed()
+    drop(cloud, function)
     return function.describe()
 
 
@@ -95,6 +98,7 @@ def delete_function(cloud: "Cloud", request: dict[str, Any]) -> dict[str, Any]:
     with known.lock:
         function = find(cloud, request["FunctionName"], request.get("Qualifier"))
         del known.functions[function.name]
+    drop(cloud, function)
     shutil.rmtree(cloud.directory / "lambda" / function.name, ignore_errors=True)
     return {"StatusCode": 204}
 

@@ -1,24 +1,21 @@
-"""One invocation: a process, its payload, its log and its time limit."""
+"""One invocation: its payload, its log and its time limit, in an environment of its function."""
 
 import json
 import shutil
-import subprocess
-import sys
-import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ..service import CloudError
+from . import environments
+from .environments import Environment
 from .state import Function
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
 
-_BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 _MAX_BYTES = 6 * 1024 * 1024
 _RETRY_SECONDS = (1, 2)  # AWS waits one minute, then two
 
@@ -66,66 +63,53 @@ def _check(payload: bytes) -> None:
 class _Invocation:
     def __init__(self, cloud: "Cloud", function: Function) -> None:
         self._cloud = cloud
+        self._function = function
         self._settings = function.configuration
-        self._code = function.folder
         self._request = str(uuid4())
         self._group = self._settings["LoggingConfig"]["LogGroup"]
-        self._stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid4().hex}"
         self._folder = cloud.directory / "lambda" / "invocations" / self._request
 
     def run(self, payload: bytes, context: str | None) -> Result:
         """The whole invocation; its folder is gone afterwards."""
-        (self._folder / "tmp").mkdir(parents=True, mode=0o700)
+        self._folder.mkdir(parents=True, mode=0o700)
         try:
             return self._run(payload, context)
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, payload: bytes, context: str | None) -> Result:
-        (self._folder / "request.json").write_text(json.dumps(self._context(context)))
         (self._folder / "event.json").write_bytes(payload)
         output = self._folder / "output"
+        output.touch()
         start = time.monotonic()
-        with output.open("wb") as stream:
-            process = self._cloud.processes.start(
-                [sys.executable, "-I", "-u", str(_BOOTSTRAP), str(self._folder)],
-                env=self._environment(),
-                cwd=self._code,
-                stdout=stream,
-            )
-            in_time = self._wait(process)
+        environment = environments.take(self._cloud, self._function)
+        while (word := self._ask(environment, context)) == "idle":  # it ended of itself just now
+            environment.end()
+            environment = environments.take(self._cloud, self._function)
         elapsed = time.monotonic() - start
-        body, failed = self._answer(process.returncode, in_time)
+        status = environment.end() if word in ("late", "gone") else 0
+        body, failed = self._answer(status, word)
         printed = output.read_text(errors="replace")
-        if not in_time:
+        if word == "late":
             printed += f"{json.loads(body)['errorMessage']}\n"
         log = self._log(printed, elapsed)
-        self._cloud.log(self._group, self._stream, log.splitlines())
+        self._cloud.log(self._group, environment.stream, log.splitlines())
+        if word == "done":
+            environments.give_back(self._cloud, self._function, environment)
         return Result(body, failed, log)
 
-    def _wait(self, process: "subprocess.Popen[bytes]") -> bool:
-        """False if the time limit ended it. Whatever the handler left running ends with it."""
-        late = threading.Event()
+    def _ask(self, environment: Environment, context: str | None) -> str:
+        request = self._context(context) | {"log_stream_name": environment.stream}
+        (self._folder / "request.json").write_text(json.dumps(request))
+        return environment.run(self._folder, self._settings["Timeout"])
 
-        def stop() -> None:
-            late.set()
-            self._cloud.processes.stop(process, grace=0)
-
-        timer = threading.Timer(self._settings["Timeout"], stop)
-        timer.daemon = True
-        timer.start()
-        process.wait()
-        timer.cancel()
-        self._cloud.processes.stop(process, grace=0)
-        return not late.is_set()
-
-    def _answer(self, status: int, in_time: bool) -> tuple[bytes, bool]:
+    def _answer(self, status: int, word: str) -> tuple[bytes, bool]:
         answer = self._folder / "answer.json"
-        if not in_time:
+        if word == "late":
             now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
             message = f"{now} {self._request} Task timed out after {self._settings['Timeout']:.2f} seconds"
             return json.dumps({"errorType": "Sandbox.Timedout", "errorMessage": message}).encode(), True
-        if not answer.exists():
+        if word == "gone":
             reason = f"exit status {status}" if status >= 0 else f"signal: {-status}"
             message = f"RequestId: {self._request} Error: Runtime exited with error: {reason}"
             return json.dumps({"errorType": "Runtime.ExitError", "errorMessage": message}).encode(), True
@@ -148,7 +132,6 @@ class _Invocation:
 
     def _context(self, client_context: str | None) -> dict[str, Any]:
         return {
-            "code": str(self._code),
             "handler": self._settings["Handler"],
             "timeout": self._settings["Timeout"],
             "client_context": client_context,
@@ -158,23 +141,4 @@ class _Invocation:
             "memory_limit_in_mb": str(self._settings["MemorySize"]),
             "aws_request_id": self._request,
             "log_group_name": self._group,
-            "log_stream_name": self._stream,
-        }
-
-    def _environment(self) -> dict[str, str]:
-        given = self._settings.get("Environment", {}).get("Variables", {})
-        return {
-            **self._cloud.environment(),
-            **given,
-            "TZ": given.get("TZ", ":UTC"),
-            "TMPDIR": str(self._folder / "tmp"),
-            "AWS_EXECUTION_ENV": f"AWS_Lambda_{self._settings['Runtime']}",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(self._settings["MemorySize"]),
-            "AWS_LAMBDA_FUNCTION_NAME": self._settings["FunctionName"],
-            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_LAMBDA_LOG_GROUP_NAME": self._group,
-            "AWS_LAMBDA_LOG_STREAM_NAME": self._stream,
-            "LAMBDA_TASK_ROOT": str(self._code),
-            "_HANDLER": self._settings["Handler"],
         }

@@ -10,6 +10,7 @@ from ..service import CloudError
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
+    from .environments import Environment
 
 _NAME = re.compile(r"(?:arn:aws:lambda:[^:]+:)?(?:\d{12}:)?(?:function:)?(?P<name>[\w-]+)(?::(?P<qualifier>[\w$-]+))?")
 
@@ -22,6 +23,7 @@ class Function:
     folder: Path
     tags: dict[str, str]
     statements: dict[str, dict[str, Any]] = field(default_factory=dict)
+    spare: list["Environment"] = field(default_factory=list)  # warm, waiting for an invocation
 
     @property
     def name(self) -> str:

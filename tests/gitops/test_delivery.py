@@ -14,7 +14,7 @@ import pytest
 from gitops import status
 from tests.gitops.candidates import decision
 from tests.gitops.repository import PARAMS, PROJECT, project
-from tests.gitops.serving import Registry
+from tests.gitops.serving import SERVER, Registry
 
 ROOT = Path(__file__).parents[2]
 ROLE = "arn:aws:iam::123456789012:role/serving"
@@ -70,7 +70,7 @@ class Delivery:
         self.registry.s3.put_object(Bucket="images-bucket", Key=f"evaluations/{run_id}/decision.json", Body=body)
         return release
 
-    def gitops(self, *words: str) -> subprocess.CompletedProcess:
+    def gitops(self, *words: str, **more: str) -> subprocess.CompletedProcess:
         """`python -m gitops ...` in a checkout of main's head."""
         self.clone.git("pull", "--quiet", "--ff-only", "origin", "main")
         variables = {
@@ -80,6 +80,7 @@ class Delivery:
             "GIT_TOKEN": self.cloud.tokens["bot"],
             "SERVING_ROLE_ARN": ROLE,
             "COMMIT": self.clone.git("rev-parse", "HEAD"),
+            **more,
         }
         return subprocess.run(
             [sys.executable, "-m", "gitops", *words],
@@ -159,3 +160,26 @@ def test_a_failed_reconcile_says_which_file_failed_and_exits_1(delivery):
     assert done.returncode == 1
     assert "failed: deploy/staging/ncf.yml: " in done.stdout
     assert done.stderr == "error: 1 of staging's deploy files failed; each is explained above\n"
+
+
+def test_a_commit_to_the_serving_code_reaches_staging_without_training(delivery):
+    arn, run_id = delivery.execute()
+    delivery.register(run_id)
+    assert delivery.gitops("propose", "--execution", arn).returncode == 0
+    jobs = len(delivery.sagemaker.list_training_jobs(MaxResults=100)["TrainingJobSummaries"])
+    delivery.clone.git("pull", "--quiet", "--ff-only", "origin", "main")
+    delivery.clone.commit({"serving_code/__main__.py": f"{SERVER}# {delivery.name}\n"})
+    delivery.clone.git("push", "--quiet", "origin", "main")
+    variables = {"SERVING_IMAGE": delivery.registry.image, "ARTIFACT_BUCKET": "images-bucket"}
+    built = delivery.gitops("image", "--store", "archive", **variables)
+    assert built.returncode == 0, built.stderr
+    image = built.stdout.splitlines()[0].removeprefix("image: ")
+    requests = delivery.reviewer.mergerequests.list(state="opened", get_all=True)
+    (request,) = [each for each in requests if each.source_branch.startswith("image/staging-")]
+    assert [each["new_path"] for each in request.changes()["changes"]] == ["deploy/staging/ncf.yml"]
+    request.merge()
+    reconciled = delivery.gitops("reconcile", "staging")
+    assert reconciled.returncode == 0, reconciled.stderr
+    endpoint = delivery.sagemaker.describe_endpoint(EndpointName=f"{delivery.name}-ncf-staging")
+    assert [each["ResolvedImage"] for each in endpoint["ProductionVariants"][0]["DeployedImages"]] == [image]
+    assert len(delivery.sagemaker.list_training_jobs(MaxResults=100)["TrainingJobSummaries"]) == jobs

@@ -53,7 +53,7 @@ def test_golden_requests_are_read_out_of_the_archive(stored):
     assert found == golden.Contents([GOLDEN], hashlib.sha256(b"{}").hexdigest())
 
 
-def test_an_archive_of_another_digest_is_refused(stored):
+def test_f14_an_archive_of_another_digest_is_refused(stored):
     s3, uri, _ = stored(archive({"golden.jsonl": b"{}"}))
     with pytest.raises(GitopsError, match="changed since"):
         golden.read(s3, uri, "0" * 64)

@@ -1,4 +1,4 @@
-"""The template as data for policy tests, and the same template deployed to localcloud."""
+"""The templates as data for policy tests, and the same templates deployed to localcloud."""
 
 import subprocess
 import sys
@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from infra import stack
 from localcloud.cloudformation import functions, template
 
 ROOT = Path(__file__).parent.parent.parent
 ACCOUNT, REGION = "123456789012", "eu-west-1"
-TEMPLATE = ROOT / "infra" / "template.yml"
+TEMPLATES = [each.path for each in stack.TEMPLATES]
 PARAMETERS = {
     "ProjectName": "film-recommender",
     "GitUrl": "https://gitlab.example.com",
@@ -72,10 +73,30 @@ def _tuple(value: Any) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
+# what the second template is given of the first one, and of the packed code
+HANDED_ON = {
+    "BucketName": "bucket", "BusName": "<Bus.Name>", "KeyArn": "<Key.Arn>",
+    "ModelPackageGroupArn": "<ModelPackageGroup>",
+    "ApiCode": "lambda/api_code/0.zip", "RegisterCode": "lambda/register/0.zip",
+}  # fmt: skip
+
+
 def evaluated(parameters: dict[str, str]) -> Infra:
-    """The template as these parameters make it."""
-    raw = template.parse(TEMPLATE.read_text())
-    given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+    """Both templates, as one, as these parameters make them."""
+    raws = [template.parse(path.read_text()) for path in TEMPLATES]
+    made: dict[str, dict[str, Any]] = {}
+    for raw in raws:
+        found = resources(raw, parameters | HANDED_ON)
+        assert not set(found) & set(made)
+        made |= found
+    return Infra({part: raws[0][part] | raws[1][part] for part in ("Parameters", "Resources", "Outputs")}, made)
+
+
+def resources(raw: dict[str, Any], parameters: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """A template's resources, but for those whose condition does not hold."""
+    given = [
+        {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items() if key in raw["Parameters"]
+    ]
     values = template.fill_parameters(raw["Parameters"], given, {})
     pseudo = {"AWS::AccountId": ACCOUNT, "AWS::Region": REGION, "AWS::Partition": "aws"}
     arns = {"Bucket": "arn:aws:s3:::bucket"}
@@ -84,12 +105,11 @@ def evaluated(parameters: dict[str, str]) -> Infra:
         return arns[name] if key == "Arn" and name in arns else f"<{name}.{key}>"
 
     scope = functions.Scope(values | pseudo, {}, raw["Conditions"], lambda name: f"<{name}>", attribute)
-    made = {
+    return {
         name: functions.evaluate(item, scope)
         for name, item in raw["Resources"].items()
         if "Condition" not in item or functions.truth(item["Condition"], scope)
     }
-    return Infra(raw, made)
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +130,7 @@ def words(name: str, **changes: str) -> list[str]:
 
 @pytest.fixture(scope="session")
 def deployed(localcloud) -> str:
-    """The stack on the session's localcloud; gives its name."""
+    """The stacks on the session's localcloud; gives the project's name."""
     name = "infra-deployed"
     result = command(localcloud, "deploy", *words(name))
     assert result.returncode == 0, result.stderr

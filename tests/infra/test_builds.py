@@ -33,7 +33,8 @@ def push(localcloud: Any, project: str, sha: str) -> None:
         archive.writestr("gitops/__init__.py", "")
         archive.writestr("gitops/__main__.py", SPY)
         archive.write(ROOT / "requirements.lock", "requirements.lock")
-        archive.write(ROOT / "infra" / "buildspecs" / "deploy.yml", "infra/buildspecs/deploy.yml")
+        for name in ("deploy.yml", "image.yml"):
+            archive.write(ROOT / "infra" / "buildspecs" / name, f"infra/buildspecs/{name}")
     s3, bucket = localcloud.client("s3"), f"{project}-123456789012-eu-west-1"
     s3.put_object(Bucket=bucket, Key=f"source/{sha}.zip", Body=data.getvalue())
     head = {"sha": sha, "sequence": 1, "key": f"source/{sha}.zip"}
@@ -99,3 +100,12 @@ def test_a_succeeded_pipeline_is_proposed_from_the_newest_commit(localcloud, pro
     assert status == "SUCCEEDED", log
     assert f"source is source/{'c' * 40}.zip" in log
     assert f"called ['propose', '--execution', '{arn}']" in log
+
+
+def test_a_commit_to_the_serving_code_builds_its_image_and_nothing_else(localcloud, project):
+    push(localcloud, project, "f" * 40)
+    announce(localcloud, project, "f" * 40, "serving_code/recommender.py")
+    status, log = finished(localcloud, f"{project}-image")
+    assert status == "SUCCEEDED", log
+    assert f"called ['image', '--store', 'registry'] {'f' * 40} ***" in log
+    assert localcloud.client("codebuild").list_builds_for_project(projectName=f"{project}-retrain")["ids"] == []

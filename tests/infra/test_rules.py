@@ -7,16 +7,17 @@ import pytest
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 COMMIT = {"version": 1, "project": "p", "sha": "a" * 40, "before": "b" * 40, "sequence": 3, "truncated": False}
-RETRAIN, STAGING, PRODUCTION = "retrain", "reconcile-staging", "reconcile-production"
+RETRAIN, STAGING, PRODUCTION, IMAGE = "retrain", "reconcile-staging", "reconcile-production", "image"
 
 
 @pytest.fixture(scope="session")
 def matching(localcloud, deployed) -> Any:
     """A function from an event to the names of the rules that take it, by EventBridge's own TestEventPattern."""
     events = localcloud.client("events")
+    buses = dict.fromkeys([RETRAIN, STAGING, PRODUCTION, IMAGE], deployed) | {"propose": "default"}
     patterns = {
         name: events.describe_rule(Name=f"{deployed}-{name}", EventBusName=bus)["EventPattern"]
-        for name, bus in {RETRAIN: deployed, STAGING: deployed, PRODUCTION: deployed, "propose": "default"}.items()
+        for name, bus in buses.items()
     }
 
     def find(source: str, kind: str, detail: dict[str, Any]) -> set[str]:
@@ -59,7 +60,10 @@ FILES = {
     "deploy/README.md": set(),
     "releases/ncf/ncf-9c41.json": set(),
     "tests/training_code/test_train.py": set(),
-    "serving_code/service.py": set(),
+    "serving_code/service.py": {IMAGE},
+    "serving_code/": {IMAGE},
+    "docs/serving_code/x.md": set(),
+    "xserving_code/service.py": set(),
 }
 
 
@@ -75,7 +79,10 @@ def test_s25_one_file_among_many_is_enough(matching):
 
 @pytest.mark.parametrize("branch", ["main2", "xmain", "feature/main", "main/feature", "Main", "", "refs/heads/main"])
 def test_s03_a_branch_that_only_looks_like_the_protected_one_starts_nothing(matching, branch):
-    detail = COMMIT | {"branch": branch, "changedFiles": ["params/ncf.yml", "deploy/production/ncf.yml"]}
+    detail = COMMIT | {
+        "branch": branch,
+        "changedFiles": ["params/ncf.yml", "deploy/production/ncf.yml", "serving_code/x.py"],
+    }
     assert matching("gitops.commit", "Commit", detail) == set()
 
 

@@ -1,4 +1,4 @@
-"""Policies of infra/template.yml that no general rule set covers (docs: SECURITY checklist, by number)."""
+"""Policies of the templates of infra/ that no general rule set covers (docs: SECURITY checklist, by number)."""
 
 import json
 import re
@@ -12,15 +12,19 @@ import pytest
 import yaml
 from botocore import xform_name
 
+from api_code import api
 from localcloud.service import CloudError
 from pipelines import params
 
-from .conftest import ACCOUNT, PARAMETERS, REGION, ROOT, TEMPLATE, Infra, evaluated
+from .conftest import ACCOUNT, PARAMETERS, REGION, ROOT, TEMPLATES, Infra, evaluated
 
 # actions that IAM offers no resource for, and what a key's own policy says about that key
 NO_RESOURCE = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", "sagemaker:ListModelPackages"}
 TRAINING = {"sagemaker:CreateTrainingJob", "sagemaker:CreateProcessingJob", "sagemaker:StartPipelineExecution"}
 SERVICES = {"codebuild.amazonaws.com", "events.amazonaws.com", "lambda.amazonaws.com", "sagemaker.amazonaws.com"}
+
+
+AROUND = ["ApiRole", "ImageRole", "PrecomputeRole"]
 
 
 def arn(service: str, rest: str) -> str:
@@ -32,13 +36,14 @@ def may(infra: Infra, role: str, action: str, resource: str) -> bool:
 
 
 def test_cfn_lint_has_no_finding():
-    line = [str(Path(sys.executable).parent / "cfn-lint"), "--include-checks", "W", "--", str(TEMPLATE)]
+    line = [str(Path(sys.executable).parent / "cfn-lint"), "--include-checks", "W", "--", *map(str, TEMPLATES)]
     result = subprocess.run(line, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (0, "")
 
 
-def test_the_template_fits_into_one_request():
-    assert len(TEMPLATE.read_bytes()) <= 51_200
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_the_template_fits_into_one_request(path):
+    assert len(path.read_bytes()) <= 51_200
 
 
 def test_every_name_begins_with_the_project(infra):
@@ -46,7 +51,8 @@ def test_every_name_begins_with_the_project(infra):
     keys |= {"ModelPackageGroupName"}
     found = [item["Properties"][key] for item in infra.resources.values() for key in keys & set(item["Properties"])]
     assert len(found) > 20
-    assert [name for name in found if not name.startswith("film-recommender")] == []
+    named = [name for name in found if not name.startswith("<")]  # a reference to another that is named
+    assert [name for name in named if not name.startswith("film-recommender")] == []
 
 
 def test_s02_build_definitions_are_fixed_and_take_nothing_from_params(infra):
@@ -60,7 +66,7 @@ def test_s02_build_definitions_are_fixed_and_take_nothing_from_params(infra):
         commands = [line for phase in yaml.safe_load(text)["phases"].values() for line in phase["commands"]]
         assert commands
         assert "params/" not in "\n".join(commands)
-    assert len(projects) == 4
+    assert len(projects) == 5
 
 
 def test_s05_the_notify_role_trusts_one_branch_of_one_project_only(infra):
@@ -104,11 +110,12 @@ def test_s05_an_account_that_trusts_the_host_already_keeps_its_provider():
 
 def test_s06_there_is_no_user_and_no_access_key(infra):
     assert not {item["Type"] for item in infra.resources.values()} & {"AWS::IAM::User", "AWS::IAM::AccessKey"}
-    assert "AKIA" not in TEMPLATE.read_text()
+    assert not [path for path in TEMPLATES if "AKIA" in path.read_text()]
 
 
 @pytest.mark.parametrize(
-    "role", ["DeployStagingRole", "DeployProductionRole", "ProposeRole", "RegisterRole", "ServingRole"]
+    "role",
+    ["DeployStagingRole", "DeployProductionRole", "ProposeRole", "RegisterRole", "ServingRole", *AROUND],
 )
 def test_s08_who_deploys_cannot_train(infra, role):
     names = ("training-job/pipelines-x", "processing-job/pipelines-x", "pipeline/film-recommender-ncf")
@@ -122,6 +129,26 @@ def test_s08_who_does_not_deploy_cannot_change_an_endpoint(infra, role):
     endpoint = arn("sagemaker", "endpoint/film-recommender-ncf-production")
     verbs = ("CreateEndpoint", "UpdateEndpoint", "DeleteEndpoint", "InvokeEndpoint")
     assert not [verb for verb in verbs if may(infra, role, f"sagemaker:{verb}", endpoint)]
+
+
+@pytest.mark.parametrize("role", AROUND)
+def test_s08_what_stands_around_an_endpoint_cannot_change_it(infra, role):
+    for environment in ("staging", "production"):
+        endpoint = arn("sagemaker", f"endpoint/film-recommender-ncf-{environment}")
+        verbs = ("CreateEndpoint", "UpdateEndpoint", "DeleteEndpoint", "UpdateEndpointWeightsAndCapacities")
+        assert not [verb for verb in verbs if may(infra, role, f"sagemaker:{verb}", endpoint)]
+
+
+def test_s13_the_api_asks_one_endpoint_and_writes_events_only(infra):
+    asked = {item.resources for item in infra.statements("ApiRole") if "sagemaker:InvokeEndpoint" in item.actions}
+    assert asked == {(arn("sagemaker", "endpoint/film-recommender-ncf-production"),)}
+    stored = {item.resources for item in infra.statements("ApiRole") if "s3:PutObject" in item.actions}
+    assert stored == {("arn:aws:s3:::bucket/events/*",)}
+    staging = evaluated(PARAMETERS | {"ApiEnvironment": "staging"})
+    asked = {item.resources for item in staging.statements("ApiRole") if "sagemaker:InvokeEndpoint" in item.actions}
+    assert asked == {(arn("sagemaker", "endpoint/film-recommender-ncf-staging"),)}
+    others = {item.owner for item in infra.statements() if "sagemaker:InvokeEndpoint" in item.actions}
+    assert others == {"ApiRole", "DeployStagingRole", "DeployProductionRole"}
 
 
 def test_the_first_notify_is_told_that_there_is_no_head_yet(infra):
@@ -195,18 +222,73 @@ def test_s10_a_service_may_act_for_this_account_only(infra):
         assert set(statement["Principal"]) == {"Service"}
         assert statement["Principal"]["Service"] in SERVICES
         assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
-        if name != "RegisterRole":  # Lambda sends no source ARN when it checks a new function's role
+        if statement["Principal"] != {
+            "Service": "lambda.amazonaws.com"
+        }:  # which sends no source ARN for a new function
             [comparison] = set(statement["Condition"]) - {"StringEquals"}
             source = statement["Condition"][comparison]["aws:SourceArn"]
             assert source.startswith(f"arn:aws:{statement['Principal']['Service'].split('.')[0]}:{REGION}:{ACCOUNT}:")
 
 
-def test_s10_the_queue_takes_events_of_this_projects_rules_only(infra):
-    statements = infra.resources["DeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    [allowed] = [item for item in statements if item["Effect"] == "Allow"]
-    assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
-    rules = {f"<{name}.Arn>" for name in infra.of_type("AWS::Events::Rule")}
-    assert set(allowed["Condition"]["ArnEquals"]["aws:SourceArn"]) == rules
+def test_s10_each_queue_takes_events_of_the_rules_that_name_it_only(infra):
+    rules = infra.of_type("AWS::Events::Rule")
+    for name in ("DeadLetters", "ServingDeadLetters"):
+        statements = infra.resources[f"{name}Policy"]["Properties"]["PolicyDocument"]["Statement"]
+        [allowed] = [item for item in statements if item["Effect"] == "Allow"]
+        assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
+        buried = {f"<{rule}.Arn>" for rule, item in rules.items() if dead_letters(item) == f"<{name}.Arn>"}
+        assert set(allowed["Condition"]["ArnEquals"]["aws:SourceArn"]) == buried
+
+
+def dead_letters(rule: dict[str, Any]) -> str:
+    [target] = rule["Targets"]
+    return target["DeadLetterConfig"]["Arn"]
+
+
+def test_s10_a_function_takes_calls_of_one_route_or_rule_each(infra):
+    permissions = infra.of_type("AWS::Lambda::Permission")
+    assert {item["Action"] for item in permissions.values()} == {"lambda:InvokeFunction"}
+    sources = sorted((item["Principal"], item["FunctionName"], item["SourceArn"]) for item in permissions.values())
+    api = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<Api>/*"
+    assert sources == [
+        ("apigateway.amazonaws.com", "<ApiFunction>", f"{api}/GET/recommendations/{{userId}}"),
+        ("apigateway.amazonaws.com", "<ApiFunction>", f"{api}/POST/events"),
+        ("events.amazonaws.com", "<PrecomputeFunction>", "<PrecomputeRule.Arn>"),
+    ]
+
+
+def test_every_route_of_the_api_needs_a_signature_and_its_stage_has_limits(infra):
+    routes = infra.of_type("AWS::ApiGatewayV2::Route")
+    assert {item["RouteKey"] for item in routes.values()} == set(api.ROUTES)
+    assert {item["AuthorizationType"] for item in routes.values()} == {"AWS_IAM"}
+    [stage] = infra.of_type("AWS::ApiGatewayV2::Stage").values()
+    assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] > 0
+    assert stage["DefaultRouteSettings"]["ThrottlingBurstLimit"] > 0
+
+
+def test_s17_the_access_log_names_no_path_and_no_query(infra):
+    [stage] = infra.of_type("AWS::ApiGatewayV2::Stage").values()
+    variables = set(re.findall(r"\$context\.([A-Za-z.]+)", stage["AccessLogSettings"]["Format"]))
+    assert variables <= {
+        "requestId", "requestTime", "routeKey", "status", "responseLatency", "responseLength",
+        "integrationErrorMessage",
+    }  # fmt: skip
+
+
+def test_s22_each_environments_endpoint_is_watched(infra):
+    watched = {
+        (item["Dimensions"][0]["Value"], item["MetricName"], item["TreatMissingData"])
+        for item in infra.of_type("AWS::CloudWatch::Alarm").values()
+        if item["Namespace"] == "AWS/SageMaker"
+    }
+    assert watched == {
+        (f"film-recommender-ncf-{environment}", metric, missing)
+        for environment in ("staging", "production")
+        for metric, missing in {
+            "Invocation4XXErrors": "notBreaching", "Invocation5XXErrors": "notBreaching",
+            "ModelLatency": "notBreaching", "Invocations": "breaching",
+        }.items()
+    }  # fmt: skip
 
 
 def test_s11_no_action_is_a_wildcard_and_no_resource_is_everything(infra):
@@ -265,9 +347,9 @@ def test_s20_the_serving_image_is_named_by_digest(image):
 
 def test_s23_builds_are_unprivileged_bounded_and_logged_encrypted(infra):
     projects, logs = infra.of_type("AWS::CodeBuild::Project"), infra.of_type("AWS::Logs::LogGroup")
-    assert len(projects) == 4
-    for project in projects.values():
-        assert project["Environment"]["PrivilegedMode"] is False
+    assert len(projects) == 5
+    for name, project in projects.items():
+        assert project["Environment"]["PrivilegedMode"] is (name == "ImageProject")  # docker build
         assert 0 < project["TimeoutInMinutes"] <= 75
         assert project["QueuedTimeoutInMinutes"] <= 60
         assert project["ConcurrentBuildLimit"] in {1, 2}
@@ -292,7 +374,8 @@ def test_s23_tokens_come_from_the_secret_store_only(infra):
         tokens = [
             item["Value"] for item in project["Environment"]["EnvironmentVariables"] if item["Name"] == "GIT_TOKEN"
         ]
-        wanted = {"RetrainProject": [], "ProposeProject": [PARAMETERS["GitTokenSecretArn"]]}
+        bot = [PARAMETERS["GitTokenSecretArn"]]
+        wanted = {"RetrainProject": [], "ProposeProject": bot, "ImageProject": bot}
         assert tokens == wanted.get(name, [PARAMETERS["GitReadTokenSecretArn"]])
 
 
@@ -300,9 +383,12 @@ def test_s24_every_target_has_a_dead_letter_queue_retries_and_a_role_of_its_own(
     rules, roles = infra.of_type("AWS::Events::Rule"), set()
     for name, rule in rules.items():
         [target] = rule["Targets"]
-        assert target["DeadLetterConfig"] == {"Arn": "<DeadLetters.Arn>"}
+        assert dead_letters(rule) in {"<DeadLetters.Arn>", "<ServingDeadLetters.Arn>"}
         assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
         assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 86_400
+        if name == "PrecomputeRule":  # a function's own policy lets the rule in
+            assert "RoleArn" not in target
+            continue
         role = target["RoleArn"].strip("<>").split(".")[0]
         [statement] = infra.statements(role)
         assert statement.actions == ("codebuild:StartBuild",)
@@ -311,11 +397,16 @@ def test_s24_every_target_has_a_dead_letter_queue_retries_and_a_role_of_its_own(
         bus = "" if name == "ProposeRule" else "film-recommender/"
         assert trust["ArnEquals"]["aws:SourceArn"] == arn("events", f"rule/{bus}{rule['Name']}")
         roles.add(role)
-    assert len(roles) == len(rules) == 4
+    assert len(roles) == len(rules) - 1 == 5
+
+
+def patterned(infra: Infra) -> list[dict[str, Any]]:
+    """The rules that wait for events; the others have a schedule."""
+    return [rule for rule in infra.of_type("AWS::Events::Rule").values() if "EventPattern" in rule]
 
 
 def test_the_transformers_make_text_that_is_json_whatever_the_event_says(infra):
-    for rule in infra.of_type("AWS::Events::Rule").values():
+    for rule in patterned(infra):
         transformer = rule["Targets"][0]["InputTransformer"]
         template = transformer["InputTemplate"]
         placeholders = set(re.findall(r"<(\w+)>", template)) - {"Bucket"}
@@ -332,7 +423,7 @@ def test_the_transformers_make_text_that_is_json_whatever_the_event_says(infra):
 
 
 def test_s25_what_a_rule_compares_is_exact_but_for_the_files_of_a_folder(infra):
-    for rule in infra.of_type("AWS::Events::Rule").values():
+    for rule in patterned(infra):
         pattern: dict[str, Any] = rule["EventPattern"]
         detail = dict(pattern["detail"])
         for file in detail.pop("changedFiles", []):

@@ -6,6 +6,7 @@ import io
 import json
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -110,6 +111,55 @@ def test_an_exception_is_a_function_error_with_its_trace(functions, function, lo
 def test_what_goes_wrong_has_lambdas_name_for_it(functions, function, members, event, kind):
     answer, result = call(functions, function(**members), event)
     assert (answer["FunctionError"], result["errorType"]) == ("Unhandled", kind)
+
+
+COUNTING = """
+import os, threading, time
+calls = []
+
+def handle(event, context):
+    calls.append(context.aws_request_id)
+    print("call", len(calls))
+    if event.get("sleep"):
+        time.sleep(event["sleep"])
+    if event.get("raise"):
+        raise ValueError("again")
+    if event.get("exit"):
+        os._exit(1)
+    return [os.getpid(), len(calls), len(set(calls)), context.aws_request_id, context.log_stream_name]
+"""
+
+
+def test_a_process_stays_warm_for_the_next_call_also_after_an_error(functions, function, localcloud):
+    name = function(packed(COUNTING))
+    first, _, third = (call(functions, name, event)[1] for event in ({}, {"raise": True}, {}))
+    assert (first[0], first[1], first[4]) == (third[0], third[1] - 2, third[4])
+    assert third[2] == 3  # each with a request id of its own
+    assert [line for line in messages(localcloud, name) if line.startswith("call")] == ["call 1", "call 2", "call 3"]
+
+
+@pytest.mark.parametrize("event", [{"exit": True}, {"sleep": 20}])
+def test_a_process_that_ended_is_not_asked_again(functions, function, event):
+    name = function(packed(COUNTING), Timeout=1)
+    before = call(functions, name)[1]
+    assert "FunctionError" in call(functions, name, event)[0]
+    after = call(functions, name)[1]
+    assert (after[0] != before[0], after[1]) == (True, 1)
+
+
+def test_a_changed_setting_begins_with_a_new_process(functions, function):
+    name = function(packed(COUNTING))
+    before = call(functions, name)[1]
+    functions.update_function_configuration(FunctionName=name, Description="changed")
+    assert call(functions, name)[1][0] != before[0]
+
+
+def test_calls_at_the_same_time_have_a_process_each(functions, function):
+    name = function(packed(COUNTING))
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: call(functions, name, {"sleep": 1})[1], range(3)))
+    assert len({answer[0] for answer in answers}) == 3
+    assert {answer[1] for answer in answers} == {1}
 
 
 def test_a_time_out_says_after_how_long(functions, function):
