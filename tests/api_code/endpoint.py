@@ -15,7 +15,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if request["userId"] == "nobody":
-            error = {"code": "ValidationError", "message": "no", "field": "userId", "requestId": "theirs"}
+            field = "filter.categories" if request.get("filter") else "userId"
+            error = {"code": "ValidationError", "message": "no", "field": field, "requestId": "theirs"}
             return self.answer(422, {"error": error})
         if request["userId"] == "plain":
             return self.answer(500, "oh no")

@@ -113,6 +113,7 @@ def test_the_models_own_error_is_passed_on_with_our_request_id(world):
     assert ask(world, "nobody") == (
         422, {"error": {"code": "ValidationError", "message": "no", "field": "userId", "requestId": "q-1"}},
     )  # fmt: skip
+    assert ask(world, "nobody", categories="a,b")[1]["error"]["field"] == "categories"
     status, answer = ask(world, "plain")
     assert (status, answer["error"]["code"], answer["error"]["requestId"]) == (500, "ModelError", "q-1")
 

@@ -175,6 +175,9 @@ CALLS = {
     "RetrainRole": ["pipelines/*.py"],
     "DeployProductionRole": ["gitops/endpoint.py", "gitops/reconcile.py", "gitops/golden.py"],
     "ProposeRole": ["gitops/candidate.py"],
+    "RegisterRole": ["infra/functions/register.py"],
+    "ApiRole": ["api_code/recommendations.py", "api_code/variants.py"],
+    "PrecomputeRole": ["api_code/precompute.py"],
 }
 OPERATIONS = {
     xform_name(name): name
@@ -184,7 +187,7 @@ OPERATIONS = {
 
 
 @pytest.mark.parametrize("role", CALLS)
-def test_every_sagemaker_call_of_a_build_is_allowed_to_its_role(infra, role):
+def test_every_sagemaker_call_of_a_build_or_function_is_allowed_to_its_role(infra, role):
     text = "".join(path.read_text() for pattern in CALLS[role] for path in sorted(ROOT.glob(pattern)))
     named = set(re.findall(r"\.([a-z]+_[a-z_]+)\(", text)) | set(re.findall(r'get_paginator\("([a-z_]+)"\)', text))
     called = {f"sagemaker:{OPERATIONS[name]}" for name in named & set(OPERATIONS)}
