@@ -294,6 +294,15 @@ def test_s22_each_environments_endpoint_is_watched(infra):
     }  # fmt: skip
 
 
+def test_a_function_that_fails_raises_an_alarm(infra):
+    watched = {
+        item["Dimensions"][0]["Value"]
+        for item in infra.of_type("AWS::CloudWatch::Alarm").values()
+        if (item["Namespace"], item["MetricName"]) == ("AWS/Lambda", "Errors")
+    }
+    assert watched == {"<ApiFunction>", "<PrecomputeFunction>"}  # who calls the register function sees it fail
+
+
 def test_s11_no_action_is_a_wildcard_and_no_resource_is_everything(infra):
     for item in infra.statements():
         assert not [action for action in item.actions if "*" in action]
