@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api_code.variants import SECONDS, Weights, choose
@@ -42,6 +42,7 @@ def test_where_there_is_nothing_to_choose_the_endpoint_decides(weights):
     assert choose("u_1", weights) is None
 
 
+@settings(deadline=None)
 @given(st.text(), WEIGHTS)
 def test_a_variant_without_weight_is_never_chosen(user, weights):
     found = choose(user, weights)
