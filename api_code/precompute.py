@@ -23,7 +23,8 @@ TOP = 100  # items for each user
 INSTANCE = "ml.m5.large"
 CHUNK = 1 << 20  # bytes, or characters, held of a list of users
 MEMBERS_LIMIT = 1000  # an archive has a few dozen
-ITEM = re.compile(r'\s*[\[,]\s*("(?:[^"\\]|\\.)*")')
+ITEM = re.compile(r'\s*[\[,]\s*("[^"\\]*(?:\\.[^"\\]*)*")')
+ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 END = re.compile(r"\s*\[?\s*\]\s*")
 
 
@@ -111,7 +112,7 @@ def write_requests(world: Outside, archive: str, key: str) -> int:
     with tempfile.TemporaryFile() as file:
         for count, user in enumerate(users(body), 1):  # noqa: B007 the last one is the number of users
             line = {"operation": "getRecommendations", "userId": user, "numResults": TOP}
-            file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+            file.write(ENCODE(line).encode() + b"\n")
         file.seek(0)
         world.s3.upload_fileobj(file, world.bucket, key)
     return count

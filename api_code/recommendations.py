@@ -58,6 +58,10 @@ QUERY: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "numResults": ("", whole),
     "excludeSeen": ("filter", flag),
     "excludeItemIds": ("filter", words),
+    "includeItemIds": ("filter", words),
+    "categories": ("filter", words),
+    "excludeCategories": ("filter", words),
+    "availableOnly": ("filter", flag),
 }
 
 
@@ -115,6 +119,7 @@ def of_model(response: Mapping[str, Any]) -> ApiError:
         return ApiError(504, "Timeout", "the model did not answer in time")
     try:
         said = json.loads(text)["error"]
-        return ApiError(status, str(said["code"]), str(said["message"]), said.get("field"))
+        field = said.get("field")  # the parameter has the name without its section
+        return ApiError(status, str(said["code"]), str(said["message"]), field and field.removeprefix("filter."))
     except (ValueError, KeyError, TypeError, AttributeError):
         return ApiError(status, "ModelError", "the model answered with an error")

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 SECONDS = 60.0  # how long the weights are believed
 
 
@@ -36,13 +38,19 @@ class Weights:
         self._known: dict[str, tuple[float, dict[str, float]]] = {}
 
     def of(self, sagemaker: Any, endpoint: str) -> dict[str, float]:
-        """Variant -> weight. Raises what DescribeEndpoint raises."""
+        """Variant -> weight; the last ones known if the endpoint cannot be described now.
+
+        Raises what DescribeEndpoint raises.
+        """
         with self._lock:
             asked, found = self._known.get(endpoint, (float("-inf"), {}))
             if self._clock() - asked > SECONDS:
-                described = sagemaker.describe_endpoint(EndpointName=endpoint)
-                variants = described.get("ProductionVariants", [])
-                found = {each["VariantName"]: float(each.get("CurrentWeight", 0)) for each in variants}
+                try:
+                    variants = sagemaker.describe_endpoint(EndpointName=endpoint).get("ProductionVariants", [])
+                    found = {each["VariantName"]: float(each.get("CurrentWeight", 0)) for each in variants}
+                except ClientError:
+                    if endpoint not in self._known:
+                        raise
                 self._known[endpoint] = self._clock(), found
             return found
 

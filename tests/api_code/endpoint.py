@@ -15,13 +15,15 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if request["userId"] == "nobody":
-            error = {"code": "ValidationError", "message": "no", "field": "userId", "requestId": "theirs"}
+            field = "filter.categories" if request.get("filter") else "userId"
+            error = {"code": "ValidationError", "message": "no", "field": field, "requestId": "theirs"}
             return self.answer(422, {"error": error})
         if request["userId"] == "plain":
             return self.answer(500, "oh no")
         inference = self.headers.get("X-Amzn-SageMaker-Inference-Id")
         self.answer(200, {"asked": request, "inferenceId": inference, "strategy": "personalized",
-                          "variant": "what the container believes", "recommendationId": "r1"})
+                          "variant": "what the container believes", "recommendationId": "r-" + request["userId"],
+                          "itemList": [{"itemId": "m1"}, {"itemId": "m2"}]})
 
     def answer(self, status, document):
         body = json.dumps(document).encode()
@@ -38,8 +40,11 @@ ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Ha
 """
 
 
-def serve(lab: Lab, name: str, weights: dict[str, float], users: str = "[]") -> str:
-    """An endpoint of this name with these variants, in service; `users` is in its archive as users.json."""
+def serve(lab: Lab, name: str, weights: dict[str, float], users: str = "[]", capture: str = "") -> str:
+    """An endpoint of this name with these variants, in service; `users` is in its archive as users.json.
+
+    `capture` is the URI below which all it is asked and answers is captured.
+    """
     model = {
         "Image": lab.serving_image(SERVER),
         "ModelDataUrl": lab.put(f"{name}/model.tar.gz", archive({"x": "", "users.json": users})),
@@ -50,7 +55,10 @@ def serve(lab: Lab, name: str, weights: dict[str, float], users: str = "[]") -> 
          "InitialVariantWeight": weight}
         for each, weight in weights.items()
     ]  # fmt: skip
-    lab.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants)
+    options = [{"CaptureMode": mode} for mode in ("Input", "Output")]
+    given = {"DestinationS3Uri": capture, "InitialSamplingPercentage": 100, "CaptureOptions": options}
+    captures = {"DataCaptureConfig": {"EnableCapture": True, **given}} if capture else {}
+    lab.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants, **captures)
     lab.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
     until(lambda: lab.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService")
     return name

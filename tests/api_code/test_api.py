@@ -13,7 +13,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api_code import feedback, recommendations
@@ -113,6 +113,7 @@ def test_the_models_own_error_is_passed_on_with_our_request_id(world):
     assert ask(world, "nobody") == (
         422, {"error": {"code": "ValidationError", "message": "no", "field": "userId", "requestId": "q-1"}},
     )  # fmt: skip
+    assert ask(world, "nobody", categories="a,b")[1]["error"]["field"] == "categories"
     status, answer = ask(world, "plain")
     assert (status, answer["error"]["code"], answer["error"]["requestId"]) == (500, "ModelError", "q-1")
 
@@ -283,6 +284,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys([*EVENT, "timestamp", "recommendationId", "x"], JSON)))
 def test_f59_whatever_a_body_holds_is_taken_or_refused_by_name(body):
     refusal = None
@@ -295,6 +297,7 @@ def test_f59_whatever_a_body_holds_is_taken_or_refused_by_name(body):
     assert refusal is None or (refusal.status, bool(refusal.field)) == (422, True)
 
 
+@settings(deadline=None)
 @given(st.text(), st.dictionaries(st.sampled_from([*recommendations.QUERY, "x"]), st.text()))
 def test_f59_whatever_a_query_holds_is_asked_or_refused_by_name(user, query):
     refusal = None

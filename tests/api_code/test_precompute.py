@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.validate import ParamValidator
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api_code import precompute
@@ -119,6 +119,7 @@ class Trickle(io.BytesIO):
         return super().read(self.size)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text()), st.integers(1, 9), st.booleans(), st.sampled_from([None, 1]))
 def test_a_list_is_read_in_whatever_pieces_it_comes(users, size, ascii_only, indent):
     users = [user.encode("utf-8", "ignore").decode() for user in users]

@@ -3,7 +3,8 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from botocore.exceptions import ClientError
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api_code.variants import SECONDS, Weights, choose
@@ -41,6 +42,7 @@ def test_where_there_is_nothing_to_choose_the_endpoint_decides(weights):
     assert choose("u_1", weights) is None
 
 
+@settings(deadline=None)
 @given(st.text(), WEIGHTS)
 def test_a_variant_without_weight_is_never_chosen(user, weights):
     found = choose(user, weights)
@@ -63,6 +65,18 @@ def test_the_weights_are_asked_for_once_a_minute_and_for_each_endpoint():
     assert weights.of(endpoint, "a") == weights.of(endpoint, "a") == {"a": 1.0}
     assert weights.of(endpoint, "b") == {"b": 2.0}
     assert weights.of(endpoint, "a") == {"a": 3.0}
+
+
+def test_f12_while_the_endpoint_cannot_be_described_the_last_weights_count():
+    class Throttled:
+        def describe_endpoint(self, EndpointName):  # noqa: N803 - boto3's name
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "no"}}, "DescribeEndpoint")
+
+    times = iter([0.0, 0.0, SECONDS + 1, SECONDS + 1, SECONDS + 1])
+    weights = Weights(lambda: next(times))
+    assert weights.of(Endpoint(), "a") == weights.of(Throttled(), "a") == {"a": 1.0}
+    with pytest.raises(ClientError, match="ThrottlingException"):
+        weights.of(Throttled(), "b")
 
 
 def test_weights_that_were_forgotten_are_asked_for_again():

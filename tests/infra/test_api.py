@@ -12,6 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from gitops import answers, feedback
 from tests.api_code.endpoint import serve
 from tests.localcloud.sagemaker_lab import Lab, until
 
@@ -20,8 +21,9 @@ HTTP = urllib3.PoolManager(maxsize=4)
 
 @pytest.fixture(scope="module")
 def url(localcloud, deployed) -> str:
-    """The API's address, with an endpoint of two variants behind it."""
-    serve(Lab(localcloud), f"{deployed}-ncf-production", {"main": 3.0, "next": 1.0}, '["u1", "u2"]')
+    """The API's address, with an endpoint of two variants behind it that captures what it answers."""
+    capture = f"s3://{deployed}-123456789012-eu-west-1/capture"
+    serve(Lab(localcloud), f"{deployed}-ncf-production", {"main": 3.0, "next": 1.0}, '["u1", "u2"]', capture)
     stack = localcloud.client("cloudformation").describe_stacks(StackName=f"{deployed}-serving")["Stacks"][0]
     return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}["ApiUrl"]
 
@@ -98,3 +100,19 @@ def test_the_nightly_function_starts_one_job_a_day_over_all_users(url, localclou
 def finished(sagemaker: Any, name: str) -> dict[str, Any] | None:
     job = sagemaker.describe_transform_job(TransformJobName=name)
     return None if job["TransformJobStatus"] == "InProgress" else job
+
+
+def test_an_event_meets_the_captured_answer_it_came_of(url, localcloud, deployed):
+    variant = ask("GET", f"{url}/recommendations/buyer")[1]["variant"]
+    event = {"eventId": "bought", "userId": "buyer", "itemId": "m2", "eventType": "purchase"}
+    assert ask("POST", f"{url}/events", event | {"recommendationId": "r-buyer"})[0] == 201
+    s3, day = localcloud.client("s3"), datetime.now(UTC).date()
+    where = answers.captured(localcloud.client("sagemaker"), f"{deployed}-ncf-production")
+    done = feedback.recommended(feedback.of_days(s3, f"{deployed}-123456789012-eu-west-1", day, day))
+
+    def hit() -> list[dict[str, Any]]:
+        report = answers.join(answers.read(s3, where, day, day), {"r-buyer": done["r-buyer"]})
+        return [row for row in report.rows if row["hits"]]
+
+    [row] = until(hit)
+    assert (row["variant"], row["strategy"], row["hits"], row["position"]) == (variant, "personalized", 1, 2.0)

@@ -175,6 +175,9 @@ CALLS = {
     "RetrainRole": ["pipelines/*.py"],
     "DeployProductionRole": ["gitops/endpoint.py", "gitops/reconcile.py", "gitops/golden.py"],
     "ProposeRole": ["gitops/candidate.py"],
+    "RegisterRole": ["infra/functions/register.py"],
+    "ApiRole": ["api_code/recommendations.py", "api_code/variants.py"],
+    "PrecomputeRole": ["api_code/precompute.py"],
 }
 OPERATIONS = {
     xform_name(name): name
@@ -184,7 +187,7 @@ OPERATIONS = {
 
 
 @pytest.mark.parametrize("role", CALLS)
-def test_every_sagemaker_call_of_a_build_is_allowed_to_its_role(infra, role):
+def test_every_sagemaker_call_of_a_build_or_function_is_allowed_to_its_role(infra, role):
     text = "".join(path.read_text() for pattern in CALLS[role] for path in sorted(ROOT.glob(pattern)))
     named = set(re.findall(r"\.([a-z]+_[a-z_]+)\(", text)) | set(re.findall(r'get_paginator\("([a-z_]+)"\)', text))
     called = {f"sagemaker:{OPERATIONS[name]}" for name in named & set(OPERATIONS)}
@@ -289,6 +292,15 @@ def test_s22_each_environments_endpoint_is_watched(infra):
             "ModelLatency": "notBreaching", "Invocations": "breaching",
         }.items()
     }  # fmt: skip
+
+
+def test_a_function_that_fails_raises_an_alarm(infra):
+    watched = {
+        item["Dimensions"][0]["Value"]
+        for item in infra.of_type("AWS::CloudWatch::Alarm").values()
+        if (item["Namespace"], item["MetricName"]) == ("AWS/Lambda", "Errors")
+    }
+    assert watched == {"<ApiFunction>", "<PrecomputeFunction>"}  # who calls the register function sees it fail
 
 
 def test_s11_no_action_is_a_wildcard_and_no_resource_is_everything(infra):

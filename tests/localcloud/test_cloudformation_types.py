@@ -151,6 +151,13 @@ CASES: dict[str, tuple[dict[str, Any], str, tuple[Any, Any], Look, tuple[Any, An
         lambda client, name: json.loads(client("events").describe_rule(Name=name)["EventPattern"]),
         ({"source": ["one"]}, {"source": ["two"]}),
     ),
+    "AWS::ApiGatewayV2::Api": (
+        {"Name": "NAME", "ProtocolType": "HTTP"},
+        "Description",
+        ("one", "two"),
+        lambda client, identity: client("apigatewayv2").get_api(ApiId=identity)["Description"],
+        ("one", "two"),
+    ),
     "AWS::CodeBuild::Project": (PROJECT, "TimeoutInMinutes", (5, 6), minutes, (5, 6)),
     "AWS::Lambda::Function": (
         FUNCTION,
@@ -253,3 +260,48 @@ def test_what_only_refers_to_others_is_made_and_taken_away(localcloud):
     assert [item["Sid"] for item in permissions] == [rows["Permission"]["PhysicalResourceId"]]
     stacks.delete_stack(StackName=name)
     assert stacks.describe_stacks(StackName=arn)["Stacks"][0]["StackStatus"] == "DELETE_COMPLETE"
+
+
+def test_an_http_api_with_its_parts_is_made_changed_in_place_and_taken_away(localcloud):
+    stacks, gateway, name = localcloud.client("cloudformation"), localcloud.client("apigatewayv2"), f"api-{next(COUNT)}"
+    function = "arn:aws:lambda:eu-west-1:123456789012:function:f"
+
+    def part(kind: str, **properties: Any) -> dict[str, Any]:
+        return {"Type": f"AWS::ApiGatewayV2::{kind}", "Properties": {"ApiId": {"Ref": "Api"}, **properties}}
+
+    def template(path: str, rate: int, milliseconds: int) -> str:
+        integration = {"IntegrationType": "AWS_PROXY", "IntegrationUri": function, "PayloadFormatVersion": "2.0"}
+        limits = {"ThrottlingRateLimit": rate, "ThrottlingBurstLimit": 5}
+        resources = {
+            "Api": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": name, "ProtocolType": "HTTP"}},
+            "Integration": part("Integration", **integration, TimeoutInMillis=milliseconds),
+            "Route": part(
+                "Route", RouteKey=f"GET /{path}", Target={"Fn::Sub": "integrations/${Integration}"},
+                AuthorizationType="AWS_IAM",
+            ),
+            "Stage": part("Stage", StageName="$default", AutoDeploy=True, DefaultRouteSettings=limits),
+        }  # fmt: skip
+        url = {"Url": {"Value": {"Fn::GetAtt": ["Api", "ApiEndpoint"]}}}
+        return json.dumps({"Resources": resources, "Outputs": url})
+
+    def seen() -> tuple[str, float, int]:
+        [route], [stage] = (
+            gateway.get_routes(ApiId=identity)["Items"],
+            gateway.get_stages(ApiId=identity)["Items"],
+        )
+        [integration] = gateway.get_integrations(ApiId=identity)["Items"]
+        assert route["Target"] == f"integrations/{integration['IntegrationId']}"
+        limit = stage["DefaultRouteSettings"]["ThrottlingRateLimit"]
+        return route["RouteKey"], limit, integration["TimeoutInMillis"]
+
+    stacks.create_stack(StackName=name, TemplateBody=template("one", 1, 1000))
+    found = stacks.describe_stacks(StackName=name)["Stacks"][0]
+    assert found["StackStatus"] == "CREATE_COMPLETE", stacks.describe_stack_events(StackName=name)["StackEvents"]
+    identity = found["Outputs"][0]["OutputValue"].rpartition("/")[2]
+    assert seen() == ("GET /one", 1.0, 1000)
+    stacks.update_stack(StackName=name, TemplateBody=template("two", 2, 2000))
+    assert stacks.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
+    assert seen() == ("GET /two", 2.0, 2000)
+    stacks.delete_stack(StackName=name)
+    with pytest.raises(ClientError, match="Invalid API identifier"):
+        gateway.get_api(ApiId=identity)

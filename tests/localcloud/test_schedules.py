@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.cloud import Cloud
@@ -70,12 +70,14 @@ def test_what_cannot_be_read_is_refused(expression):
         cron.parse(expression)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40) | st.from_regex(r"cron\([0-9A-Z*?LW#,/ -]{0,30}\)"))
 def test_a_text_is_read_or_refused(expression):
     with suppress(ValueError):
         cron.parse(expression).due(MADE, MADE + timedelta(hours=1), MADE)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 90), st.lists(st.integers(1, 10_000), min_size=1, max_size=20))
 def test_a_rate_fires_as_often_as_it_says_however_the_clock_is_cut(minutes, seconds):
     rate, since, count = cron.Rate(timedelta(minutes=minutes)), MADE, 0
