@@ -1,10 +1,10 @@
 """Answers as bytes, put together from ids that are JSON already: nothing is serialised twice."""
 
-import uuid
 from collections.abc import Sequence
 from functools import lru_cache
 from json import dumps
 from json.encoder import encode_basestring_ascii
+from os import urandom
 from typing import TYPE_CHECKING, Any
 
 from .ids import Ids
@@ -49,7 +49,7 @@ def list_answer(head: bytes, ranked: Ranked, asked: int, call: "Call") -> bytes:
     through = call.recommender.archive.manifest.get("data_through")
     model = model_part(settings.model_name, settings.model_version, settings.run_id, through)
     return b'%b,"recommendationId":"%b","strategy":"%b",%b,"variant":%b,"requestId":%b%b}' % (
-        head, uuid.uuid4().hex.encode(), ranked.strategy.encode(), model, text(call.variant), text(call.request_id),
+        head, urandom(16).hex().encode(), ranked.strategy.encode(), model, text(call.variant), text(call.request_id),
         b',"truncated":true' if len(ranked.items) < asked else b"",
     )  # fmt: skip
 

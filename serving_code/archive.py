@@ -18,6 +18,7 @@ from .members import (
     MAX_MANIFEST,
     Content,
     array_of,
+    forget,
     parse_manifest,
     read_file,
     read_members,
@@ -68,7 +69,11 @@ def load(folder: Path, trust: Trust | None = None) -> Archive:
         check_trust(folder, text, trust or Trust())
         manifest = parse_manifest(text)
         refuse_unless(manifest.get("schema_version") == SCHEMA_VERSION, f"schema_version is not {SCHEMA_VERSION}")
-        return checked(hashlib.sha256(text).hexdigest(), manifest, read_members(folder, manifest["files"]))
+        files = read_members(folder, manifest["files"])
+        found = checked(hashlib.sha256(text).hexdigest(), manifest, files)
+        for content in files.values():  # what was read to be checked need not stay resident
+            forget(content)
+        return found
     except ArchiveError as error:
         raise ArchiveError(f"{folder}: {error}") from error
     except KeyError as error:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .catalogue import Catalogue
 from .errors import invalid
 from .fields import MAX_INSTANCES, identifiers, object_of, only, truth
+from .ids import find_all
 
 KNOWN = frozenset(
     {"excludeSeen", "excludeItemIds", "includeItemIds", "categories", "excludeCategories", "availableOnly"}
@@ -60,7 +61,7 @@ def read_filter(body: Mapping[str, Any], catalogue: Catalogue) -> Filter:
 
 def places(given: Mapping[str, Any], name: str, catalogue: Catalogue) -> list[int] | None:
     """Where the items of a list are; those that the model does not know are without effect."""
-    return catalogue.ids.found(identifiers(given, name, MAX_INSTANCES, WHERE)) if name in given else None
+    return find_all(catalogue.ids, identifiers(given, name, MAX_INSTANCES, WHERE)) if name in given else None
 
 
 def read_categories(given: Mapping[str, Any], catalogue: Catalogue) -> Mask | None:

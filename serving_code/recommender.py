@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from .archive import Archive
 from .filters import EVERYTHING_UNSEEN, Filter
+from .ids import find_all
 from .json_text import parse
 from .ordering import best
 from .top_items import Table
@@ -72,7 +73,7 @@ class Recommender:
     def rank(self, user_id: str, item_ids: Sequence[str]) -> Ranked:
         """Known items of a list, best first, seen ones too: the caller chose them."""
         return self.live(user_id, len(item_ids), Filter(
-            exclude_seen=False, include=np.array(sorted(self.catalogue.ids.found(item_ids)), dtype=np.int64),
+            exclude_seen=False, include=np.array(sorted(find_all(self.catalogue.ids, item_ids)), dtype=np.int64),
             available_only=False))  # fmt: skip
 
     def related(self, item: int, count: int) -> Ranked:
