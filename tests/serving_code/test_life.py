@@ -77,7 +77,7 @@ def test_a_signal_answers_the_call_in_flight_closes_idle_connections_and_exits_w
     with started as running, connected(running) as idle, half_sent(running) as call:
         idle.request("GET", "/ping")
         assert idle.getresponse().read()
-        running.process.send_signal(number)
+        os.killpg(running.process.pid, number)  # as a terminal does: to the process and to those it started
         time.sleep(0.2)
         call.send(BODY[10:])
         assert call.getresponse().status == 200
