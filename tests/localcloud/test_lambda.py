@@ -154,6 +154,15 @@ def test_a_changed_setting_begins_with_a_new_process(functions, function):
     assert call(functions, name)[1][0] != before[0]
 
 
+def test_only_so_many_processes_wait_and_the_one_that_waited_longest_goes(functions, function):
+    first, *others = (function(packed(COUNTING)) for _ in range(13))
+    before = call(functions, first)[1]
+    for name in others:
+        call(functions, name)
+    assert call(functions, first)[1][0] != before[0]
+    assert call(functions, others[-1])[1][1] == 2
+
+
 def test_calls_at_the_same_time_have_a_process_each(functions, function):
     name = function(packed(COUNTING))
     with ThreadPoolExecutor(3) as pool:
