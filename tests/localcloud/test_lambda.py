@@ -138,9 +138,9 @@ def test_a_process_stays_warm_for_the_next_call_also_after_an_error(functions, f
     assert [line for line in messages(localcloud, name) if line.startswith("call")] == ["call 1", "call 2", "call 3"]
 
 
-@pytest.mark.parametrize("event", [{"exit": True}, {"sleep": 20}])
-def test_a_process_that_ended_is_not_asked_again(functions, function, event):
-    name = function(packed(COUNTING), Timeout=1)
+@pytest.mark.parametrize(("event", "seconds"), [({"exit": True}, 20), ({"sleep": 20}, 3)])
+def test_a_process_that_ended_is_not_asked_again(functions, function, event, seconds):
+    name = function(packed(COUNTING), Timeout=seconds)
     before = call(functions, name)[1]
     assert "FunctionError" in call(functions, name, event)[0]
     after = call(functions, name)[1]
