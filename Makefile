@@ -5,6 +5,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 READY := .venv/ready
 PEERS := .venv-bench/ready
+SERVING_PEERS := .venv-serving-peers/ready
 TORCH := torch==2.13.0
 # Imported by every build of the demo. Compiled once, here: a build may be told not to write bytecode itself.
 COMPILED := boto3 botocore gitlab moto numpy pandas pyarrow pydantic requests s3transfer sagemaker urllib3 werkzeug yaml
@@ -52,8 +53,8 @@ format: $(READY) ## let ruff put the code in order
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-bench: $(READY) $(PEERS) ## side by side with peers: about forty minutes (QUICK=1: under five; ML1M_DIR=... adds MovieLens)
-	@for name in preparation training quality scaling; do \
+bench: $(READY) $(PEERS) $(SERVING_PEERS) ## side by side with peers: about an hour (QUICK=1: under five; ML1M_DIR=... adds MovieLens)
+	@for name in preparation training quality scaling serving; do \
 	$(PY) -m benchmarks.$$name --json .bench/$$name.json $(if $(QUICK),--quick) || exit 1; done
 
 # The peers need an older numpy, so they have an environment and a lock of their own (docs/benchmarks.md). --no-deps: the
@@ -69,6 +70,12 @@ $(PEERS): requirements.bench.lock | $(READY)
 	@$(PY) -m uv pip install --quiet --python .venv-bench/bin/python --no-deps --require-hashes -r requirements.bench.lock
 	@touch $(PEERS)
 
+$(SERVING_PEERS): requirements.serving-peers.lock | $(READY)
+	@echo "bench: installing requirements.serving-peers.lock into .venv-serving-peers"
+	@$(PY) -m venv --clear .venv-serving-peers
+	@$(PY) -m uv pip install --quiet --python .venv-serving-peers/bin/python --no-deps --require-hashes -r requirements.serving-peers.lock
+	@touch $(SERVING_PEERS)
+
 bake: $(READY) ## a new team's project from this template, next to this one
 	@$(PY) -m cookiecutter --output-dir .. .
 
@@ -82,6 +89,7 @@ lock: $(READY) ## resolve pyproject.toml again into the hashed locks
 	@for group in spark airflow; do $(PY) -m uv pip compile --group pyproject.toml:$$group --generate-hashes --universal --no-annotate --no-header --quiet -o requirements.$$group.lock || exit 1; done
 	@$(PY) -m uv pip compile pyproject.toml --extra search --generate-hashes --universal --no-annotate --no-header --quiet -o requirements.search.lock
 	@$(PY) -m uv pip compile benchmarks/peers.txt --override benchmarks/peers.overrides.txt --generate-hashes --python-platform linux --python-version 3.11 --no-annotate --no-header --quiet -o requirements.bench.lock
+	@$(PY) -m uv pip compile benchmarks/serving-peers.txt --generate-hashes --universal --python-version 3.11 --no-annotate --no-header --quiet -o requirements.serving-peers.lock
 
 clean: ## remove what make made
 	@if [ -x $(PY) ]; then $(PY) -m localcloud down --directory .demo/cloud >/dev/null 2>&1 || true; fi

@@ -16,16 +16,22 @@ from .errors import exit_code
 # Imported only when run: a task's Python has what that task needs, and not more.
 TASKS: Mapping[str, tuple[str, str]] = {
     "arrays": ("datasets", "build"),
+    "catalogue": ("serving.archives", "catalogue"),
     "channel": ("channels", "channel"),
     "compare": ("judging", "compare"),
     "implicit": ("implicit_als", "train"),
+    "http_load": ("serving.client", "load"),
     "judge": ("judging", "judge"),
+    "many_archives": ("serving.archives", "many"),
+    "many_load": ("serving.many", "load"),
     "ours": ("ours", "train"),
     "pandas": ("pandas_preparation", "prepare"),
     "raw": ("channels", "raw"),
     "recbole": ("recbole_neumf", "train"),
     "reference": ("reference", "train"),
     "scale": ("ours", "scale"),
+    "scoring": ("serving.scoring", "compare"),
+    "trained_archive": ("serving.archives", "trained"),
     "tune": ("judging", "tune"),
 }
 

@@ -45,11 +45,11 @@ def command(words: list[str], scratch: Path, more: Mapping[str, str] = MappingPr
 
 def able(contenders: Mapping[str, Contender], peers_there: bool) -> tuple[dict[str, Contender], dict[str, str]]:
     """Those that can take part, and for each other one why not. Raises BenchmarkError when nobody can."""
-    without = {name: peers.LEFT_OUT for name, one in contenders.items() if one.peer and not peers_there}
+    without = {name: peers.left_out() for name, one in contenders.items() if one.peer and not peers_there}
     for name, reason in without.items():
         say(f"{name}: {reason}")
     if len(without) == len(contenders):
-        raise BenchmarkError(f"nothing is left to run; {peers.LEFT_OUT}")
+        raise BenchmarkError(f"nothing is left to run; {peers.left_out()}")
     return {name: one for name, one in contenders.items() if name not in without}, without
 
 

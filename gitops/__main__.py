@@ -1,4 +1,4 @@
-"""python -m gitops notify | data | propose | reconcile | status | plan | image | feedback (each has --help)"""
+"""python -m gitops <command> (--help lists them, and each has its own)"""
 
 import argparse
 import gc
@@ -8,55 +8,41 @@ import traceback
 from collections.abc import Sequence
 
 from gitops import commands, settings
+from gitops.errors import ExpiredError
 from pipelines.errors import ProjectError
 
-REASONS = ("new-partition", "schedule", "drift", "backfill", "manual")
+EXPIRED = 75  # EX_TEMPFAIL of sysexits.h: run it again
 
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their arguments."""
     top = argparse.ArgumentParser(prog="python -m gitops", description="Git decides what is trained and served.")
     verbs = top.add_subparsers(dest="command", required=True, metavar="command")
-    notify = verbs.add_parser("notify", help="make a push known: source to S3, event to the bus")
-    notify.add_argument("--branch", required=True)
-    notify.add_argument("--before", required=True, help="the branch's sha before the push; zeros if it was new")
-    notify.add_argument("--sha", required=True, help="the pushed commit; zeros if the branch was deleted")
-    data = verbs.add_parser("data", help="add partitions to a data lock")
-    data.add_argument("params", help="for example params/ncf.yml")
-    data.add_argument("--add", nargs="+", action="extend", default=[], metavar="KEY", help="S3 keys of the bucket")
-    data.add_argument("--from-manifest", metavar="KEY_OR_FILE", help="a SageMaker manifest that lists keys")
-    data.add_argument("--events", nargs="+", action="extend", default=[], metavar="DAY", help="feedback of closed days")
-    data.add_argument("--event-types", nargs="+", default=["purchase"], metavar="TYPE", help="default: purchase")
-    data.add_argument("--reason", choices=REASONS, default="new-partition")
-    data.add_argument("--dataset", default="", help="the data set's name, for a lock that is not there yet")
-    propose = verbs.add_parser("propose", help="propose what a finished pipeline execution registered")
-    propose.add_argument("--execution", required=True, metavar="ARN")
-    reconcile = verbs.add_parser("reconcile", help="make an environment what git says")
-    reconcile.add_argument("environment")
-    reconcile.add_argument("--wait-minutes", type=float, default=30.0, help="for each endpoint (default 30)")
-    status = verbs.add_parser("status", help="what git asks for and what is live")
-    status.add_argument("--json", action="store_true", help="as JSON")
-    image = verbs.add_parser("image", help="build the serving image, and propose it")
-    image.add_argument("--store", choices=("registry", "archive"), default="registry", help="docker, or localcloud's")
-    image.add_argument("--environment", help="whose deploy files; default: the first of project.yml")
-    image.add_argument("--image", help="one that is there already, by digest, instead of building")
-    feedback = verbs.add_parser("feedback", help="what came of the answers: events joined with captured answers")
-    feedback.add_argument("--from", required=True, dest="first", metavar="DAY")
-    feedback.add_argument("--to", required=True, dest="last", metavar="DAY")
-    feedback.add_argument("--model", default="ncf")
-    feedback.add_argument("--environment", help="default: the last of project.yml")
-    feedback.add_argument("--json", action="store_true", help="as JSON")
-    plan = verbs.add_parser("plan", help="what a change would do; offline, without credentials")
-    plan.add_argument("--base", required=True, metavar="REF")
-    plan.add_argument("--head", default="HEAD", metavar="REF")
+    commands.add_parsers(verbs)
     return top
 
 
+def run(arguments: argparse.Namespace) -> int:
+    """The command, and once more with new credentials if those it had ended meanwhile: each may be run again."""
+    command = commands.COMMANDS[arguments.command]
+    try:
+        return command(arguments, settings.read(os.environ))
+    except ExpiredError as error:
+        from gitops import aws
+
+        print(f"{error}; beginning again, once", file=sys.stderr)
+        aws.renew()
+        return command(arguments, settings.read(os.environ))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command: 0 done, 1 yours to put right, 3 ours, 130 interrupted."""
+    """Run one command: 0 done, 1 yours to put right, 3 ours, 75 the credentials ended twice, 130 interrupted."""
     arguments = parser().parse_args(argv)
     try:
-        return commands.COMMANDS[arguments.command](arguments, settings.read(os.environ))
+        return run(arguments)
+    except ExpiredError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXPIRED
     except ProjectError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -3,16 +3,14 @@
 Joins feedback events with the answers that the endpoint captured (SageMaker's capture format), by recommendationId.
 """
 
-import base64
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from gitops import aws
+from gitops import aws, captures
 from gitops.errors import GitopsError
 
 BEFORE_DAYS = 2  # an event may answer what was recommended so many days before it
@@ -67,31 +65,13 @@ def captured(sagemaker: Any, endpoint: str) -> str:
 
 
 def read(s3: Any, where: str, first: date, last: date) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(variant, answer) for each captured answer of these days, both included; what is no answer is left out."""
-    bucket, prefix = aws.split_uri(where)
-    paginator = s3.get_paginator("list_objects_v2")
-    listed = paginator.paginate(Bucket=bucket, Prefix=f"{prefix}/", Delimiter="/")
-    variants = [each["Prefix"] for page in listed for each in page.get("CommonPrefixes", ())]
-    for variant in variants:
-        for number in range((last - first).days + 1):
-            day = f"{variant}{first + timedelta(days=number):%Y/%m/%d}/"
-            for page in paginator.paginate(Bucket=bucket, Prefix=day):
-                for each in page.get("Contents", ()):
-                    body = s3.get_object(Bucket=bucket, Key=each["Key"])["Body"]
-                    for line in body.iter_lines():
-                        yield from ((variant.split("/")[-2], answer) for answer in answers_of(line))
-
-
-def answers_of(line: bytes) -> Iterator[dict[str, Any]]:
-    """The recommendation answers of one captured invocation: a batch has one a line."""
-    try:
-        output = json.loads(line)["captureData"]["endpointOutput"]
-        data = output["data"]
-        text = base64.b64decode(data).decode() if output.get("encoding") == "BASE64" else str(data)
-        found = [json.loads(each) for each in text.splitlines() if each.strip()]
-    except (ValueError, KeyError, TypeError):
-        return
-    yield from (each for each in found if isinstance(each, dict) and "recommendationId" in each and "itemList" in each)
+    """(variant, answer) for each captured recommendation of these days, both included."""
+    hours = (datetime.combine(first, time.min, UTC), datetime.combine(last, time.max, UTC))
+    for variant in captures.variants(s3, where):
+        for call in captures.read(s3, where, variant, hours):
+            for answer in call.answers:
+                if isinstance(answer, dict) and "recommendationId" in answer and "itemList" in answer:
+                    yield variant, answer
 
 
 def join(answers: Iterator[tuple[str, dict[str, Any]]], done: Mapping[str, list[str]]) -> Report:

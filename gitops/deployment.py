@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field
 
+from gitops import rollout as rolling
 from gitops.errors import GitopsError
+from gitops.rollout import Rollout
 from pipelines import documents, models
 from pipelines.models import Section, text
 
@@ -27,6 +29,7 @@ S3Uri = Annotated[str, text(r"^s3://[a-z0-9.-]{3,63}/[^\s]+$", "s3://<bucket>/<k
 Sha256 = Annotated[str, text(r"^[0-9a-f]{64}$", "a sha256 of 64 hexadecimal digits")]
 Image = Annotated[str, text(r"^[^\s@]+@sha256:[0-9a-f]{64}$", "<repository>@sha256:<digest>: a tag may move")]
 Instance = Annotated[str, text(r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$", "an instance type such as ml.c6i.large")]
+VARIANT = "main"  # one name for ever: deployment guardrails need the same variant on both sides
 # these YAML reads as text without quotes: no number, date or truth value has a slash, or a letter first and a dash
 PLAIN = re.compile(r"(?:[A-Za-z0-9][\w.:@=+-]*/|[a-z][a-z0-9]*-)[\w./:@=+-]*\w", re.ASCII)
 
@@ -52,22 +55,38 @@ class Serving(Section):
     instances: Annotated[int, Field(ge=1, le=100)] = 1
 
 
+class Capture(Section):
+    """Requests and answers kept in S3, in SageMaker's format: what drift and shadow reports read."""
+
+    sampling_percent: Annotated[int, Field(ge=1, le=100)]
+
+
+class Challenger(Section):
+    """A second release that answers a share of the traffic, beside `release`."""
+
+    release: Release
+    share: Annotated[float, Field(gt=0, lt=1)]
+    instances: Annotated[int, Field(ge=1, le=100)] = 1
+
+
+class Shadow(Section):
+    """A release that gets a copy of a share of the requests; its answers are captured and never returned."""
+
+    release: Release
+    share: Annotated[float, Field(gt=0, le=1)]
+    instances: Annotated[int, Field(ge=1, le=100)] = 1
+
+
 class Autoscaling(Section):
     min: Annotated[int, Field(ge=1)]
     max: Annotated[int, Field(ge=1)]
     invocations_per_instance: Annotated[int, Field(ge=1)]
 
 
-class Rollout(Section):
-    """How an update reaches the traffic; a strategy that is not carried out is not accepted either."""
-
-    strategy: Literal["all_at_once"] = "all_at_once"
-    bake_seconds: Annotated[int, Field(ge=0, le=3600)] = 0
-    alarms: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(strict=False)] = ()
-
-
 class Verify(Section):
     max_p99_ms: Annotated[float, Field(gt=0)] | None = None  # of golden requests, measured by the caller
+    max_p99_ratio: Annotated[float, Field(ge=1, le=100)] | None = None  # to the champion's, under the same load
+    public_key: Annotated[str, Field(max_length=1000)] | None = None  # PEM; then an archive must be signed by its owner
 
 
 class Deployment(Section):
@@ -76,11 +95,22 @@ class Deployment(Section):
     model: Name
     release: Release | None
     serving: Serving
+    challenger: Challenger | None = None
+    shadow: Shadow | None = None
+    capture: Capture | None = None
     autoscaling: Autoscaling | None = None
     rollout: Rollout = Rollout()
     verify: Verify = Verify()
     retry: Annotated[int, Field(ge=0)] = 0  # raise it to try again a release that was rolled back
     allow_recreate: bool = False  # may a Failed endpoint, which serves nothing, be deleted and created anew
+
+    @property
+    def releases(self) -> dict[str, Release]:
+        """What each variant serves, by the variant's name; `main` is the one that answers by default."""
+        found = {VARIANT: self.release, "challenger": self.challenger, "shadow": self.shadow}
+        return {
+            name: one if isinstance(one, Release) else one.release for name, one in found.items() if one is not None
+        }
 
 
 def load(path: Path, content: str | None = None) -> Deployment:
@@ -91,7 +121,31 @@ def load(path: Path, content: str | None = None) -> Deployment:
     deployment = models.parse(Deployment, path, documents.load(path, content))
     if deployment.model != path.stem:
         raise GitopsError(f"{path}: model is {deployment.model!r}; it must be {path.stem!r}, the file's own name")
+    if deployment.challenger and deployment.shadow:
+        raise GitopsError(f"{path}: has a challenger and a shadow; SageMaker takes one of them at a time")
+    _refuse_autoscaling(deployment, path)
+    serving, scaled = deployment.serving, deployment.autoscaling
+    fewest = min(serving.instances, scaled.min) if scaled else serving.instances
+    variants = 1 + (deployment.challenger is not None) + (deployment.shadow is not None)
+    problem = rolling.refusal(deployment.rollout, serving.instance_type, fewest, variants)
+    if problem:
+        raise GitopsError(f"{path}: {problem}")
     return deployment
+
+
+def _refuse_autoscaling(deployment: Deployment, path: Path) -> None:
+    """GitopsError where the two say different things of the number of instances."""
+    scaled, instances = deployment.autoscaling, deployment.serving.instances
+    if scaled and not scaled.min <= instances <= scaled.max:
+        raise GitopsError(
+            f"{path}: serving.instances is {instances}, autoscaling allows {scaled.min} to {scaled.max}; "
+            "instances is what it starts from, write one of those"
+        )
+
+
+def files(root: Path, environment: str) -> list[Path]:
+    """The deploy files of an environment: _policy.yml and the like are none."""
+    return sorted(file for file in (root / "deploy" / environment).glob("*.yml") if not file.name.startswith("_"))
 
 
 def with_release(content: str, release: Release | None, where: Path) -> str:

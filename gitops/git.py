@@ -7,10 +7,10 @@ from pathlib import Path
 from gitops.errors import GitopsError
 
 
-def run(*arguments: str, cwd: Path | None = None) -> bytes:
-    """Standard output of `git <arguments>`; GitopsError with git's own last line when it fails."""
+def run(*arguments: str, cwd: Path | None = None, given: bytes = b"") -> bytes:
+    """Standard output of `git <arguments>` told `given`; GitopsError with git's own last line when it fails."""
     try:
-        result = subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, check=False)
+        result = subprocess.run(["git", *arguments], cwd=cwd, input=given, capture_output=True, check=False)
     except FileNotFoundError as error:
         raise GitopsError("git: is not installed; install git and run this again") from error
     if result.returncode:

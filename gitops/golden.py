@@ -3,22 +3,19 @@
 import hashlib
 import json
 import math
-import tarfile
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from gitops import aws
+from gitops import archive, aws, signature
 from gitops.errors import GitopsError
 
-MEMBER = "golden.jsonl"
-MEMBER_LIMIT = 16 * 1024 * 1024  # bytes; a golden file is a few requests
+GOLDEN, MANIFEST = "golden.jsonl", "manifest.json"
 TIE = 1e-4  # scores this close may change places: a faster path may round differently
+LOAD = 50  # requests to each variant when latencies are compared
 ROUNDS = 3  # the first warms the connection and is not timed
 
 
@@ -31,41 +28,26 @@ class Golden:
     scores: tuple[float, ...]
 
 
-def read(s3: Any, uri: str, sha256: str) -> list[Golden]:
-    """The golden requests of the archive at `uri`, whose bytes must have the digest `sha256`."""
-    bucket, key = aws.split_uri(uri)
-    with tempfile.TemporaryDirectory(prefix="golden-") as folder:
-        archive = Path(folder) / "model.tar.gz"
-        try:
-            s3.download_file(bucket, key, str(archive))
-        except ClientError as error:
-            raise GitopsError(f"{uri}: cannot be read ({aws.code(error)}); propose a release that exists") from error
-        found = file_sha256(archive)
-        if found != sha256:
-            raise GitopsError(f"{uri}: its sha256 is {found}, the deploy file says {sha256}; it was changed since")
-        return parse(_member(archive, uri), f"{uri}: {MEMBER}")
+@dataclass(frozen=True)
+class Contents:
+    """What an archive says of itself. The manifest holds the digest of every other file."""
+
+    requests: list[Golden]
+    manifest_sha256: str
 
 
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def read(s3: Any, uri: str, sha256: str, public_key: str | None = None) -> Contents:
+    """What is in the archive at `uri`, whose bytes must have the digest `sha256`.
 
-
-def _member(archive: Path, uri: str) -> bytes:
-    """The bytes of golden.jsonl; read in place, nothing is extracted."""
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                if member.name.removeprefix("./") != MEMBER:
-                    continue
-                stream = tar.extractfile(member) if member.isfile() and member.size <= MEMBER_LIMIT else None
-                if stream is None:
-                    raise GitopsError(f"{uri}: {MEMBER} is no regular file of at most 16 MiB; train again")
-                return stream.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise GitopsError(f"{uri}: is not a readable tar.gz ({error}); train again") from error
-    raise GitopsError(f"{uri}: holds no {MEMBER}; an archive proves itself by its golden requests, train again")
+    With a PEM `public_key` it must be signed by that key. Raises GitopsError.
+    """
+    found = archive.members(s3, uri, sha256, {GOLDEN, MANIFEST, signature.MEMBER})
+    for name in (MANIFEST, GOLDEN):
+        if name not in found:
+            raise GitopsError(f"{uri}: holds no {name}; an archive proves itself by its golden requests, train again")
+    if public_key:
+        signature.refuse_unless_signed(found[MANIFEST], found.get(signature.MEMBER), public_key, uri)
+    return Contents(parse(found[GOLDEN], f"{uri}: {GOLDEN}"), hashlib.sha256(found[MANIFEST]).hexdigest())
 
 
 def parse(data: bytes, where: str) -> list[Golden]:
@@ -112,14 +94,20 @@ def mismatch(golden: Golden, answer: Any) -> str:
     return ""
 
 
-def replay(runtime: Any, endpoint: str, requests: Sequence[Golden]) -> tuple[list[str], float]:
-    """Ask the endpoint every golden request, ROUNDS times: (what is wrong, p99 in milliseconds seen from here)."""
+def replay(
+    runtime: Any, endpoint: str, requests: Sequence[Golden], variant: str | None = None
+) -> tuple[list[str], float]:
+    """Ask the endpoint every golden request, ROUNDS times: (what is wrong, p99 in milliseconds seen from here).
+
+    `variant` names the one to ask where several share the traffic.
+    """
+    target = {"TargetVariant": variant} if variant else {}
     wrong: list[str] = []
     seconds: list[float] = []
     for round_number in range(ROUNDS):
         for number, golden in enumerate(requests, start=1):
             started = time.perf_counter()
-            problem = _ask(runtime, endpoint, golden)
+            problem = _ask(runtime, {"EndpointName": endpoint, **target}, golden)
             if round_number:
                 seconds.append(time.perf_counter() - started)
             if problem:
@@ -129,10 +117,35 @@ def replay(runtime: Any, endpoint: str, requests: Sequence[Golden]) -> tuple[lis
     return wrong, p99(seconds) * 1000
 
 
-def _ask(runtime: Any, endpoint: str, golden: Golden) -> str:
+def load(
+    runtime: Any, endpoint: str, requests: Sequence[Golden], variants: Sequence[str | None]
+) -> dict[str | None, float]:
+    """p99 in milliseconds of each variant over LOAD requests, asked in turn so that all meet the same weather.
+
+    None is the endpoint without a variant's name. Answers are not judged: an older release gives others. A variant
+    that answered nothing at all is left out.
+    """
+    seconds: dict[str | None, list[float]] = {variant: [] for variant in variants}
+    for number in range(LOAD + 1):
+        body = json.dumps(requests[number % len(requests)].request).encode()
+        for variant in variants:
+            target = {"TargetVariant": variant} if variant else {}
+            started = time.perf_counter()
+            try:
+                runtime.invoke_endpoint(EndpointName=endpoint, ContentType="application/json", Body=body, **target)[
+                    "Body"
+                ].read()
+            except ClientError:
+                continue  # an answer that is an error has no latency worth comparing
+            if number:  # the first warms the connection
+                seconds[variant].append(time.perf_counter() - started)
+    return {variant: p99(times) * 1000 for variant, times in seconds.items() if times}
+
+
+def _ask(runtime: Any, whom: dict[str, str], golden: Golden) -> str:
     body = json.dumps(golden.request).encode()
     try:
-        answer = runtime.invoke_endpoint(EndpointName=endpoint, ContentType="application/json", Body=body)
+        answer = runtime.invoke_endpoint(ContentType="application/json", Body=body, **whom)
         return mismatch(golden, json.loads(answer["Body"].read()))
     except ClientError as error:
         return f"{aws.code(error)}: {aws.message(error)}"

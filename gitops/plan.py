@@ -1,144 +1,193 @@
-"""What a change would do: python -m gitops plan --base main --head HEAD
+"""What a change would do: python -m gitops plan --base main --head HEAD [--post]
 
-Works offline, without credentials: it reads two trees of git and nothing else. Prints Markdown; what is wrong in
-the head's files is an error, as it would be on main.
+Works offline, without credentials: it reads data of two commits of git. Neither is checked out and nothing of either
+is run, so that a stranger's merge request can be planned; pipelines are compiled by this program's own code.
 """
 
-import io
-import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gitops import changes, deployment, git, ledger
+from gitops import deployment, git, ledger, prices
 from gitops.errors import GitopsError
+from gitops.planning import endpoints, estimates, evidence, secrets, training, trees
+from gitops.planning.differences import difference, flatten
+from gitops.planning.endpoints import Endpoint
+from gitops.planning.estimates import History
+from gitops.planning.text import render
+from gitops.planning.training import Known, Training
 from pipelines import documents, gates, models, params, project
 from pipelines.errors import ProjectError
 
-SHOWN = 20  # paths of a class; more are counted
-ABSENT = "(absent)"
+__all__ = ["Outlook", "Plan", "difference", "flatten", "plan", "render"]
+READ = ("project.yml", "params", "deploy", "releases", "processing_code", "training_code", "buildspec.yml")
+# a pipeline's name and region -> how long its steps took; None where that is not known
+Recall = Callable[[str, str], History | None]
 
 
 @dataclass
 class Plan:
     """What is known about a change."""
 
-    base: str
+    base: str  # where head left it
     head: str
+    tip: str  # where the base branch is now
     paths: list[str]
-    differences: dict[str, list[str]] = field(default_factory=dict)  # per YAML file
+    differences: dict[str, list[str]] = field(default_factory=dict)  # per YAML file that no model or endpoint explains
     loosened: list[str] = field(default_factory=list)  # rules of a gate that ask for less
+    trainings: list[Training] = field(default_factory=list)
+    endpoints: list[Endpoint] = field(default_factory=list)
+    locks: dict[str, str] = field(default_factory=dict)  # path -> sha256 of the data, at the base
     checked: list[str] = field(default_factory=list)
+    compiled: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    prices: str = ""
 
 
-def plan(base: str, head: str) -> Plan:
+@dataclass(frozen=True)
+class Outlook:
+    """What a plan is told besides git: the prices, how to recall durations, and the time."""
+
+    prices: prices.Prices
+    recall: Recall
+    now: datetime
+
+
+def offline() -> Outlook:
+    """An outlook that asks nobody."""
+    return Outlook(prices.load(), lambda pipeline, region: None, datetime.now(UTC))
+
+
+def plan(base: str, head: str, outlook: Outlook | None = None) -> Plan:
     """Read the change from where `head` left `base`; never raises for what is wrong in the head's files."""
-    head_sha = git.commit(head)
-    base_sha = git.text("merge-base", git.commit(base), head_sha)
-    found = Plan(base_sha, head_sha, git.changed(base_sha, head_sha))
-    for path in (path for path in found.paths if _configures(path)):
-        found.differences[path] = _difference(path, base_sha, head_sha, found.problems)
-        found.loosened += [f"{path}: {sentence}" for sentence in _loosened(path, base_sha, head_sha)]
-    found.problems += [
-        f"{path}: the record of a release is never changed or removed; restore it from {base_sha[:12]}"
-        for path in ledger.rewritten(found.paths, _names(base_sha))
-    ]
-    _check(head_sha, found)
+    head_sha, tip = git.commit(head), git.commit(base)
+    base_sha = git.text("merge-base", tip, head_sha)
+    found = Plan(base_sha, head_sha, tip, git.changed(base_sha, head_sha))
+    with tempfile.TemporaryDirectory(prefix="plan-") as folder:
+        roots = Path(folder) / "base", Path(folder) / "head"
+        for root, sha in zip(roots, (base_sha, head_sha), strict=True):
+            root.mkdir()
+            left = trees.write(sha, root, {*READ, *found.paths})
+            found.problems += left if sha == head_sha else []
+        _fill(found, roots, outlook or offline())
+        found.problems = [_plain(problem, roots) for problem in found.problems]
+    if found.tip != found.base:
+        found.stale.append(f"main moved on to {found.tip[:12]} since this branch left it; rebase, then plan again")
     return found
 
 
-def _configures(path: str) -> bool:
-    return path.endswith(".yml") and path.startswith(("params/", "deploy/"))
+def _fill(found: Plan, roots: tuple[Path, Path], outlook: Outlook) -> None:
+    """Everything that is read from the two trees."""
+    found.prices = outlook.prices.words
+    found.problems += [
+        f"{path}: the record of a release is never changed or removed; restore it from {found.base[:12]}"
+        for path in ledger.rewritten(found.paths, git.changed("", found.base))
+    ]
+    found.problems += secrets.found(roots[1], found.paths)
+    _check(roots[1], found)
+    for path in (path for path in found.paths if path.endswith(".yml") and path.startswith(("params/", "deploy/"))):
+        found.loosened += [f"{path}: {sentence}" for sentence in _loosened(path, roots)]
+    found.locks = dict(_locks(roots[0]))
+    _models(found, roots, outlook)
+    _endpoints(found, roots, outlook)
+    explained = {one.path for one in found.trainings} | {one.path for one in found.endpoints}
+    for path in found.paths:
+        if path.endswith(".yml") and path.startswith(("params/", "deploy/")) and path not in explained:
+            found.differences[path] = difference(*(_leaves(root / path) for root in roots))
 
 
-def _names(sha: str) -> list[str]:
-    return git.changed("", sha)
+def _plain(problem: str, roots: tuple[Path, Path]) -> str:
+    for root in roots:
+        problem = problem.replace(f"{root}/", "")
+    return problem
 
 
-def _difference(path: str, base: str, head: str, problems: list[str]) -> list[str]:
-    sides: list[dict[str, Any]] = []
-    for sha in (base, head):
-        data = git.show(sha, path)
+def _models(found: Plan, roots: tuple[Path, Path], outlook: Outlook) -> None:
+    if not training.concerned(found.paths):
+        return
+    if any(path.startswith("pipelines/") for path in found.paths):
+        found.warnings.append(
+            "pipelines/ changes: a plan never runs code of the head, so steps are those that main's own code compiles"
+        )
+    for path in training.params_files(roots[1]):
+        if path not in found.checked:
+            continue  # what is wrong with it is a problem already
+        known = Known(_history(found, roots, path, outlook), outlook.prices, outlook.now)
         try:
-            text = None if data is None else data.decode("utf-8")
-            sides.append({} if text is None else flatten(documents.load(Path(path), text)))
-        except UnicodeDecodeError:
-            sides.append({})
-            problems.append(f"{path}: is not UTF-8 in {sha[:12]}; save it as UTF-8")
+            one = training.plan(roots, path, known)
+        except ProjectError as error:
+            found.problems.append(f"{path}: {error}")
+            continue
+        found.compiled.append(path)
+        found.trainings += [one] if one else []
+
+
+def _history(found: Plan, roots: tuple[Path, Path], path: str, outlook: Outlook) -> History:
+    """From SageMaker if it can be asked, else from the records in git."""
+    team, name = project.load(roots[1]), Path(path).stem
+    try:
+        recalled = outlook.recall(f"{team.project}-{name}", team.region)
+    except GitopsError as error:
+        found.warnings.append(str(error))
+        recalled = None
+    return recalled or estimates.from_records(evidence.records(roots[0], name))
+
+
+def _endpoints(found: Plan, roots: tuple[Path, Path], outlook: Outlook) -> None:
+    known = project.load(roots[1]).environments if project.FILE in found.checked else ()
+    for path in (path for path in found.paths if path.startswith("deploy/") and path in found.checked):
+        if Path(path).parent.name not in known:
+            found.problems.append(f"{path}: its folder is no environment of project.yml; it has {', '.join(known)}")
+            continue
+        one = endpoints.plan(roots, path, outlook.prices, outlook.now)
+        if one:
+            found.endpoints.append(one)
+            found.warnings += one.warnings
+
+
+def _locks(root: Path) -> Iterator[tuple[str, str]]:
+    for file in sorted((root / "params").glob("*.data.yml")):
+        try:
+            yield f"params/{file.name}", params.load_lock(file).sha256
         except ProjectError:
-            sides.append({})  # an error of the head's file is reported when all files are checked
-    return difference(*sides)
+            continue  # a base whose lock is wrong has no data to compare with
 
 
-def _loosened(path: str, base: str, head: str) -> list[str]:
+def _leaves(file: Path) -> Mapping[str, Any]:
+    try:
+        return flatten(documents.load(file)) if file.is_file() else {}
+    except ProjectError:
+        return {}  # an error of the head's file is reported when all files are checked
+
+
+def _loosened(path: str, roots: tuple[Path, Path]) -> list[str]:
     """What a params file's gate asks less by; nothing for other files, or if a side has no gate that can be read."""
     if not path.startswith("params/") or path.endswith(".data.yml"):
         return []
     try:
-        before, after = (_gate(path, git.show(sha, path)) for sha in (base, head))
+        before, after = (_gate(root / path) for root in roots)
     except ProjectError:
         return []  # an error of the head's file is reported when all files are checked
     return gates.loosened(before, after) if before and after else []
 
 
-def _gate(path: str, data: bytes | None) -> gates.Gate | None:
-    if data is None:
-        return None
-    document = documents.load(Path(path), data.decode("utf-8", errors="replace"))
-    return models.parse(gates.Gate, Path(path), document.get("gate") or {})
+def _gate(file: Path) -> gates.Gate | None:
+    return models.parse(gates.Gate, file, documents.load(file).get("gate") or {}) if file.is_file() else None
 
 
-def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Leaves by dotted key; an entry of a list that has a `key` or is one of several goes by that or its place."""
-    leaves: dict[str, Any] = {}
-    for key, value in document.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            leaves.update(flatten(value, f"{name}."))
-        elif isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
-            for place, each in enumerate(value):
-                leaves.update(flatten(each, f"{name}[{each.get('key', place)}]."))
-        else:
-            leaves[name] = value
-    return leaves
-
-
-def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """`hyperparameters.epochs: 10 -> 20` for each leaf that differs; formatting and order are no difference."""
-    return [
-        f"{key}: {_shown(before.get(key, ABSENT))} -> {_shown(after.get(key, ABSENT))}"
-        for key in sorted(before.keys() | after.keys())
-        if key not in before or key not in after or before[key] != after[key]
-    ]
-
-
-def _shown(value: Any) -> str:
-    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= 100 else text[:99] + "…"
-
-
-def _check(head: str, found: Plan) -> None:
+def _check(root: Path, found: Plan) -> None:
     """Load every params and deploy file of the head, as main would."""
-    with tempfile.TemporaryDirectory(prefix="plan-") as folder:
-        root = Path(folder)
-        _extract(head, root)
-        for name, load in _loaders(root):
-            try:
-                load()
-                found.checked.append(name)
-            except ProjectError as error:
-                found.problems.append(str(error).replace(f"{root}/", ""))
-
-
-def _extract(head: str, root: Path) -> None:
-    there = [name for name in ("project.yml", "params", "deploy") if git.text("ls-tree", "--full-tree", head, name)]
-    if there:
-        archive = git.run("archive", "--format=tar", head, "--", *there)
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(root, filter="data")
+    for name, load in _loaders(root):
+        try:
+            load()
+            found.checked.append(name)
+        except ProjectError as error:
+            found.problems.append(str(error))
 
 
 def _loaders(root: Path) -> Iterator[tuple[str, Any]]:
@@ -154,26 +203,3 @@ def _params(file: Path, root: Path) -> None:
     named = params.load(file).data
     if not (root / named).is_file():
         raise GitopsError(f"{file}: data: {named} is not there; add it with python -m gitops data")
-
-
-def render(found: Plan) -> str:
-    """The plan as Markdown."""
-    count = len(found.paths)
-    lines = [f"### Plan: `{found.head[:12]}` on `{found.base[:12]}` · {count} changed path{'s' * (count != 1)}", ""]
-    groups = changes.by_class(found.paths)
-    for kind, paths in groups.items():
-        lines += [f"**{kind.name}** · on main: {kind.on_main}"]
-        lines += [f"- `{path}`" for path in paths[:SHOWN]]
-        lines += [f"- and {len(paths) - SHOWN} more"] if len(paths) > SHOWN else []
-        lines += [""]
-    if not any(kind.on_main != "nothing" for kind in groups):
-        lines += ["Nothing would be trained or deployed.", ""]
-    for path, differences in found.differences.items():
-        lines += [f"`{path}`:", *(f"- {each}" for each in differences or ["no value differs"]), ""]
-    if found.loosened:
-        lines += ["**The gate is loosened**", *(f"- {sentence}" for sentence in found.loosened), ""]
-    if found.problems:
-        lines += ["**Problems**", *(f"- {problem}" for problem in found.problems)]
-    else:
-        lines += [f"Checked {len(found.checked)} files of the head: all valid."]
-    return "\n".join(lines) + "\n"

@@ -3,10 +3,15 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from gitops import ledger
 from gitops.candidate import Candidate
+from pipelines import documents
+
+REASONS, GATES, CONTESTANTS, EXAMPLES = 6, 12, 8, 3  # reasons in a line, rows that are shown unfolded
+REPORT = "report.html"  # beside decision.json
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ def description(candidate: Candidate, promotion: Promotion) -> str:
         _decision(candidate, promotion),
         _gates(candidate),
         _contest(candidate),
+        _changes(candidate),
         _provenance(candidate),
         _rollout(candidate, promotion),
         _diff(promotion),
@@ -65,7 +71,9 @@ def description(candidate: Candidate, promotion: Promotion) -> str:
 
 
 def _decision(candidate: Candidate, promotion: Promotion) -> str:
-    reasons = "; ".join(str(reason) for reason in candidate.decision.get("reasons", []))
+    every = [_cell(reason) for reason in candidate.decision.get("reasons", [])]
+    more = [f"and {len(every) - REASONS} more"] if len(every) > REASONS else []
+    reasons = "; ".join([*every[:REASONS], *more])
     lead = f"**{candidate.verdict.upper()}**" + (f": {reasons}" if reasons else "")
     if candidate.verdict != "pass":
         lead += "\n\nA draft: it is never merged automatically. Merge it only if you know why the gate could not tell."
@@ -73,8 +81,56 @@ def _decision(candidate: Candidate, promotion: Promotion) -> str:
 
 
 def _gates(candidate: Candidate) -> str:
-    rows = [f"| {one['verdict']} | {_cell(one['finding'])} |" for one in candidate.decision.get("findings", [])]
-    return "\n".join(["| gate | what was found |", "|---|---|", *rows])
+    """The first rules as a table, those that did not pass before the others; the rest is folded."""
+    findings = sorted(candidate.decision.get("findings", []), key=lambda one: one["verdict"] == "pass")
+    rows = [
+        f"| {_cell(one.get('rule') or one['finding'])} | {_value(one)} | {interval(one)} | "
+        f"{one.get('users') or '-'} | {one['verdict']} |"
+        for one in findings
+    ]
+    head = ["| rule | value | interval | n | verdict |", "|---|---|---|---|---|"]
+    more = f"{len(rows) - GATES} more rules"
+    folded = ["", _details(more, [*head, *rows[GATES:]])] if len(rows) > GATES else []
+    return "\n".join([*head, *rows[:GATES], *folded])
+
+
+def _value(one: Mapping[str, Any]) -> str:
+    """A count as one, anything else in four digits."""
+    found = one.get("value")
+    return str(found) if isinstance(found, int) and not isinstance(found, bool) else number(found)
+
+
+def _changes(candidate: Candidate) -> str:
+    """What users would notice: how much of their lists stays, and a few of them under hashed names."""
+    found = candidate.decision.get("changes")
+    if not isinstance(found, Mapping):
+        return "What changes for users: not known, no champion was compared."
+    length = found.get("length", 10)
+    lead = (
+        f"What changes for users: {_percent(found.get('overlap'))} of a top-{length} stays, the first item for "
+        f"{_percent(found.get('first'))} of {found.get('users', '-')} users, the whole list for "
+        f"{_percent(found.get('identical'))}."
+    )
+    lines: list[str] = []
+    for one in found.get("examples", [])[:EXAMPLES]:
+        kept = set(one["before"]) & set(one["after"])
+        lines += [f"user `{_cell(one['user'])}`, {len(kept)} of {len(one['after'])} kept (new ones in bold)", ""]
+        lines += [
+            f"- before: {_items(one['before'], set(one['before']))}",
+            f"- after: {_items(one['after'], kept)}",
+            "",
+        ]
+    return "\n".join([lead, "", _details("A few lists, ids hashed", lines)]) if lines else lead
+
+
+def _items(items: list[str], kept: set[str]) -> str:
+    shown = [str(item)[:16] for item in items[:20]]
+    return " ".join(_cell(item) if item in kept else f"**{_cell(item)}**" for item in shown)
+
+
+def _percent(part: Any) -> str:
+    found = point(part)
+    return "-" if found is None else f"{100 * found:.0f} %"
 
 
 def _contest(candidate: Candidate) -> str:
@@ -89,9 +145,11 @@ def _contest(candidate: Candidate) -> str:
         rows.append(_row(f"{name}, baseline", {"metrics": metrics}, metric, tuning.get("difference")))
     others = sorted(set(decision.get("models", {})) - {proposed})
     rows += [_row(f"{name}, of the same run", decision["models"][name], metric) for name in others]
+    rows, more = rows[:CONTESTANTS], rows[CONTESTANTS:]
     head = [f"On the same {decision.get('users', '-')} users of the holdout:", ""]
     head += [f"| model | {metric} | interval | the candidate against it |", "|---|---|---|---|"]
-    return "\n".join([*head, *rows, "", _details("All metrics", _metrics(decision))])
+    rest = ["", _details(f"{len(more)} more models", [*head[2:], *more])] if more else []
+    return "\n".join([*head, *rows, *rest, "", _details("All metrics", _metrics(decision))])
 
 
 def _row(name: str, block: Mapping[str, Any], metric: str, difference: Any = None) -> str:
@@ -113,8 +171,8 @@ def _details(summary: str, lines: list[str]) -> str:
     return "\n".join([f"<details><summary>{summary}</summary>", "", *lines, "", "</details>"])
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+def _cell(text: object) -> str:
+    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def _provenance(candidate: Candidate) -> str:
@@ -128,6 +186,7 @@ def _provenance(candidate: Candidate) -> str:
         "image": release.image,
         "data lock sha256": metadata.get("data_lock_sha256", "unknown"),
         "evidence": ledger.path(candidate.model, release.id),
+        "report": f"{metadata['evaluation_uri'].rstrip('/')}/{REPORT}" if "evaluation_uri" in metadata else "unknown",
     }
     lines = [f"| {name} | `{value}` |" for name, value in rows.items()]
     return _details("Provenance", ["| | |", "|---|---|", *lines])
@@ -136,10 +195,20 @@ def _provenance(candidate: Candidate) -> str:
 def _rollout(candidate: Candidate, promotion: Promotion) -> str:
     back = f"`{promotion.current}`" if promotion.current else "no release (the endpoint itself stays)"
     return (
-        "Rollout: merging starts the deploy build; it succeeds only if the endpoint is in service with this release "
-        "and answers the archive's golden requests.\n"
-        f"Rollback: `git revert --mainline 1 <merge>` and push: back to {back}; nothing is trained."
+        f"Rollout: merging starts the deploy build ({_strategy(promotion)}); it succeeds only if the endpoint is in "
+        "service with this release and answers the archive's golden requests.\n"
+        f"Rollback: `python -m gitops rollback {promotion.environment} {candidate.model}`, or revert the commit that "
+        f"the merge left, whichever way it was merged: back to {back}; nothing is trained."
     )
+
+
+def _strategy(promotion: Promotion) -> str:
+    """The rollout section of the deploy file, in words."""
+    found = documents.load(Path(promotion.path), promotion.after).get("rollout")
+    given = found if isinstance(found, Mapping) else {}
+    alarms = given.get("alarms") or []
+    watched = f"{len(alarms)} alarm{'s' * (len(alarms) != 1)}" if isinstance(alarms, list) and alarms else "no alarm"
+    return f"{given.get('strategy', 'all_at_once')}, {given.get('bake_seconds', 0)} s under watch, {watched}"
 
 
 def _diff(promotion: Promotion) -> str:

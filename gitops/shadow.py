@@ -1,15 +1,12 @@
 """How a shadow variant's answers differ from production's, by their data capture: python -m gitops compare-shadow"""
 
-import base64
-import binascii
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import fmean
 from typing import Any
 
-from gitops import aws
+from gitops import captures
 from gitops.errors import GitopsError
 
 LISTS = ("itemList", "personalizedRanking")
@@ -64,25 +61,14 @@ def compare_shadow(clients: Clients, endpoint: str, hours: float = 24.0, k: int 
     end = datetime.now(UTC)
     start = end - timedelta(hours=hours)
     base = f"{captured['DestinationS3Uri'].rstrip('/')}/{endpoint}"
-    production, shadow = (answers(lines(clients.s3, f"{base}/{name}", start, end)) for name in names)
+    production, shadow = (answers(captures.read(clients.s3, base, name, (start, end))) for name in names)
     latencies = [median_latency(clients.cloudwatch, endpoint, name, start, end) for name in names]
     return compare(production, shadow, latencies, k)
 
 
-def lines(s3: Any, base: str, start: datetime, end: datetime) -> Iterable[str]:
-    """The captured lines below `s3://bucket/.../<variant>`, from the hour of `start` to that of `end`."""
-    bucket, prefix = aws.split_uri(base)
-    hour = start.replace(minute=0, second=0, microsecond=0)
-    while hour <= end:
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/{hour:%Y/%m/%d/%H}/")
-        for row in (row for page in pages for row in page.get("Contents", [])):
-            yield from s3.get_object(Bucket=bucket, Key=row["Key"])["Body"].read().decode().splitlines()
-        hour += timedelta(hours=1)
-
-
-def answers(captured: Iterable[str]) -> list[Answer]:
-    """Each line of capture files as an answer; GitopsError for one that is none."""
-    return [_answer(line) for line in captured if line.strip()]
+def answers(calls: Iterable[captures.Capture]) -> list[Answer]:
+    """What the calls were answered with."""
+    return [Answer(call.inference_id or call.event_id, _items(call.answers), not call.answered) for call in calls]
 
 
 def compare(
@@ -138,30 +124,10 @@ def table(comparison: Comparison) -> str:
     return "\n".join(f"{name.ljust(width)}  {_shown(value)}" for name, value in rows.items())
 
 
-def _answer(line: str) -> Answer:
+def _items(found: Sequence[Any]) -> tuple[str, ...] | None:
+    """The item ids of an answer, best first; None if it has no list of them, or is of a batch."""
     try:
-        event = json.loads(line)
-        metadata, data = event["eventMetadata"], event["captureData"]
-        identity = str(metadata.get("inferenceId") or metadata["eventId"])
-        output = data.get("endpointOutput")
-        return Answer(identity, _items(_text(output)) if output else None, output is None)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        shown = line[:80]
-        raise GitopsError(f"captured line {shown!r}: is no event of SageMaker's data capture ({error!r})") from error
-
-
-def _text(output: Mapping[str, str]) -> str:
-    try:
-        data = output["data"]
-        return base64.b64decode(data, validate=True).decode() if output["encoding"] == "BASE64" else data
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
-
-
-def _items(text: str) -> tuple[str, ...] | None:
-    """The item ids of an answer, best first; None if it has no list of them."""
-    try:
-        body = json.loads(text)
+        (body,) = found
         rows = next(body[name] for name in LISTS if name in body)
         return tuple(str(row["itemId"]) for row in rows)
     except (ValueError, TypeError, KeyError, StopIteration):

@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gitops.deployment import Deployment
+from gitops import aws
+from gitops.deployment import VARIANT, Deployment, Release
 from gitops.errors import GitopsError
+from gitops.rollout import deployment_config
 
 NAME_LIMIT = 63  # SageMaker's, for models, endpoint configs and endpoints
-VARIANT = "main"  # one name for ever: deployment guardrails need the same variant on both sides
+CAPTURE_PREFIX = "capture"  # of the bucket that holds the archives; SageMaker adds endpoint, variant and hour
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,20 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What a deploy file does not say of a release: its package and its archive do."""
+
+    run_id: str
+    manifest_sha256: str  # holds the digest of every other file, so the container checks all of them by it
+
+
+@dataclass(frozen=True)
 class Spec:
     """Everything reconcile asks of SageMaker for one deploy file."""
 
     endpoint: str
     digest: str  # of the whole spec; a spec that was rolled back is known by it
-    model: dict[str, Any]  # CreateModel
+    models: tuple[dict[str, Any], ...]  # CreateModel, one for each variant
     config: dict[str, Any]  # CreateEndpointConfig
     deployment: dict[str, Any]  # UpdateEndpoint's DeploymentConfig; empty: SageMaker's plain update
 
@@ -37,60 +48,102 @@ def endpoint_name(project: str, model: str, environment: str) -> str:
     return _short(f"{project}-{model}-{environment}")
 
 
-def spec(deployment: Deployment, place: Place, run_id: str) -> Spec:
-    """The requests that make `deployment` real; its release must not be null."""
-    release = deployment.release
-    if release is None:
+def spec(deployment: Deployment, place: Place, facts: Mapping[str, Facts]) -> Spec:
+    """The requests that make `deployment` real; its release must not be null. `facts` by release id."""
+    if deployment.release is None:
         raise GitopsError(f"{deployment.model}: release is null, so there is nothing to deploy")
-    container = {
-        "Image": release.image,
-        "ModelDataUrl": release.archive_uri,
-        "Environment": {
-            "MODEL_NAME": deployment.model,
-            "MODEL_VERSION": str(release.version),
-            "RUN_ID": run_id,
-        },
+    prefix = f"{place.project}-{deployment.model}"
+    models = {
+        variant: _model(deployment, variant, facts[release.id], place)
+        for variant, release in deployment.releases.items()
     }
+    config = _config(deployment, {variant: model["ModelName"] for variant, model in models.items()})
+    config["EndpointConfigName"] = _short(f"{prefix}-{digest(config)[:12]}")
+    endpoint = endpoint_name(place.project, deployment.model, place.environment)
+    rollout = deployment_config(deployment.rollout)
+    releases = [release.model_dump() for release in deployment.releases.values()]
+    whole = [endpoint, list(models.values()), config, rollout, releases, deployment.retry]
+    return Spec(endpoint, digest(whole), tuple(models.values()), config, rollout)
+
+
+def models_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Each variant's model in an endpoint config, shadow variants too."""
+    variants = [*config["ProductionVariants"], *config.get("ShadowProductionVariants", ())]
+    return {variant["VariantName"]: variant["ModelName"] for variant in variants}
+
+
+def guards(spec: Spec, live: Mapping[str, Any]) -> dict[str, Any]:
+    """The DeploymentConfig to send when `live`, an endpoint config, serves; empty where guardrails would not hold.
+
+    They need the same variants on both sides. Where only a challenger or a shadow comes or goes, the main variant
+    stays as it is and nothing is lost without them. GitopsError if the main variant changes too: SageMaker would
+    quietly shift everything at once.
+    """
+    before, after = models_of(live), models_of(spec.config)
+    if not spec.deployment or before.keys() == after.keys():
+        return spec.deployment
+    if before.get(VARIANT) == after[VARIANT]:
+        return {}
+    raise GitopsError(
+        f"{spec.endpoint}: variants change from {', '.join(before)} to {', '.join(after)} together with the release, "
+        "and then no rollout is watched; change one of them at a time"
+    )
+
+
+def _model(deployment: Deployment, variant: str, facts: Facts, place: Place) -> dict[str, Any]:
+    release, name = deployment.releases[variant], deployment.model
+    environment = {
+        "MODEL_NAME": name,
+        "MODEL_VERSION": str(release.version),
+        "RUN_ID": facts.run_id,
+        "MANIFEST_SHA256": facts.manifest_sha256,
+        "VARIANT_NAME": variant,
+    }
+    if deployment.verify.public_key:
+        environment["MODEL_PUBLIC_KEY"] = deployment.verify.public_key
     model: dict[str, Any] = {
-        "PrimaryContainer": container,
+        "PrimaryContainer": {"Image": release.image, "ModelDataUrl": release.archive_uri, "Environment": environment},
         "ExecutionRoleArn": place.role_arn,
         "EnableNetworkIsolation": True,  # an answer needs the archive only, which SageMaker brings
     }
-    prefix = f"{place.project}-{deployment.model}"
     # the digest of the archive is in the name though no field of CreateModel carries it
-    model["ModelName"] = _short(f"{prefix}-{digest([model, release.archive_sha256])[:12]}")
-    serving = deployment.serving
-    variant = {
-        "VariantName": VARIANT,
-        "ModelName": model["ModelName"],
-        "InstanceType": serving.instance_type,
-        "InitialInstanceCount": serving.instances,
-        "InitialVariantWeight": 1.0,
-    }
-    content = [variant, deployment.rollout.model_dump(mode="json")]
-    config = {
-        "EndpointConfigName": _short(f"{prefix}-{digest(content)[:12]}"),
-        "ProductionVariants": [variant],
-    }
-    endpoint = endpoint_name(place.project, deployment.model, place.environment)
-    rollout = _rollout(deployment)
-    whole = [endpoint, model, config, rollout, release.model_dump(), deployment.retry]
-    return Spec(endpoint=endpoint, digest=digest(whole), model=model, config=config, deployment=rollout)
+    content = digest([model, release.archive_sha256])[:12]
+    return {**model, "ModelName": _short(f"{place.project}-{name}-{content}")}
 
 
-def _rollout(deployment: Deployment) -> dict[str, Any]:
-    rollout = deployment.rollout
-    if not rollout.alarms and not rollout.bake_seconds:
-        return {}
-    guarded: dict[str, Any] = {
-        "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
-            "TerminationWaitInSeconds": rollout.bake_seconds,  # the old fleet stands by while the alarms watch
+def _config(deployment: Deployment, models: Mapping[str, str]) -> dict[str, Any]:
+    """CreateEndpointConfig without its name."""
+    serving, challenger, shadow = deployment.serving, deployment.challenger, deployment.shadow
+
+    def variant(name: str, instances: int, weight: float) -> dict[str, Any]:
+        return {
+            "VariantName": name,
+            "ModelName": models[name],
+            "InstanceType": serving.instance_type,
+            "InitialInstanceCount": instances,
+            "InitialVariantWeight": weight,
         }
+
+    share = challenger.share if challenger else 0.0
+    config: dict[str, Any] = {"ProductionVariants": [variant(VARIANT, serving.instances, round(1 - share, 6))]}
+    if challenger:
+        config["ProductionVariants"].append(variant("challenger", challenger.instances, share))
+    if shadow:
+        config["ShadowProductionVariants"] = [variant("shadow", shadow.instances, shadow.share)]
+    if deployment.capture and deployment.release:
+        config["DataCaptureConfig"] = _capture(deployment.capture.sampling_percent, deployment.release)
+    return config
+
+
+def _capture(percent: int, release: Release) -> dict[str, Any]:
+    bucket, _ = aws.split_uri(release.archive_uri)
+    return {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": percent,
+        "DestinationS3Uri": f"s3://{bucket}/{CAPTURE_PREFIX}",
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"], "CsvContentTypes": ["text/csv"]},
     }
-    if rollout.alarms:
-        guarded["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in rollout.alarms]}
-    return guarded
 
 
 def digest(content: Any) -> str:

@@ -34,6 +34,7 @@ COPIED = (
     "requirements.bench.lock",
     "requirements.lock",
     "requirements.search.lock",
+    "requirements.serving-peers.lock",
     "requirements.spark.lock",
     "requirements.toolkit.lock",
     "serving_code",

@@ -9,6 +9,7 @@ from .cloud import Cloud
 from .fallthrough import applications
 from .front import Application, Front
 from .git_host import PREFIX, GitHost
+from .object_events import ObjectEvents
 from .services import MOTO_SERVICES, SERVICES
 
 
@@ -19,5 +20,6 @@ def assemble(cloud: Cloud, git_root: Path, tokens: Mapping[str, str]) -> Applica
         f"{api_gateway.PREFIX}/": api_gateway.Door(cloud),
     }
     moto = applications(MOTO_SERVICES)
+    moto["s3"] = ObjectEvents(cloud, moto["s3"])
     moto["cloudwatch"] = Watched(cloud, moto["cloudwatch"])
     return Front(cloud, SERVICES, moto, paths)

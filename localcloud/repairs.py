@@ -5,10 +5,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from moto.cloudwatch import models
+from moto.cloudwatch import models, responses
 
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d{1,10})?|100)")
 _standard = models.Statistics.get_statistics_for_type
+_statistics = responses.CloudWatchResponse.get_metric_statistics
 _put_alarm = models.CloudWatchBackend.put_metric_alarm
 
 
@@ -22,6 +23,15 @@ def _statistic(self: Any, name: str) -> Any:
     """GetMetricData's `Stat` pNN: moto answers null. Statistic sets hold no percentiles, as on AWS."""
     match = _PERCENTILE.fullmatch(name)
     return percentile(self.metric_single_values_list, float(match[1])) if match else _standard(self, name)
+
+
+def _get_statistics(self: Any) -> Any:
+    """GetMetricStatistics' `ExtendedStatistics`: moto leaves them out."""
+    answer = _statistics(self)
+    for point in answer.result["Datapoints"]:
+        found = {name: _statistic(point, name) for name in self._get_param("ExtendedStatistics") or []}
+        point.extended_statistics = {name: value for name, value in found.items() if value is not None}
+    return answer
 
 
 def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
@@ -47,6 +57,7 @@ def _put(self: Any, name: str, *arguments: Any, **members: Any) -> Any:
 
 
 models.Statistics.get_statistics_for_type = _statistic
+responses.CloudWatchResponse.get_metric_statistics = _get_statistics
 models.are_dimensions_same = _same
 models.Dimension.__lt__ = _before
 models.CloudWatchBackend.put_metric_alarm = _put

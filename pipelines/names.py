@@ -29,6 +29,9 @@ PartitionKey = Annotated[
         "raw/<dataset>/week=YYYY-WW/part-0.parquet, without `..`",
     ),
 ]
+SigningKey = Annotated[
+    str, text(r"^keys/[A-Za-z0-9_-]{1,64}/ed25519\.pem$", "keys/<name>/ed25519.pem, a key of the project's bucket")
+]
 Slice = Annotated[
     str,
     text(

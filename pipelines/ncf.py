@@ -133,6 +133,7 @@ def train(context: Context, prepared: ProcessingJob, prepare_step: Any) -> Train
         instance_count=params.train.instance_count,
         spot=params.train.spot,
         metrics=metrics(params.train.models),
+        signing_uri=f"s3://{context.cloud.bucket}/{params.train.signing_key}" if params.train.signing_key else None,
     )
 
 

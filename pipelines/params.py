@@ -13,7 +13,7 @@ from pipelines import project as projects
 from pipelines.errors import ProjectError, nearest
 from pipelines.gates import Fraction, Gate
 from pipelines.models import Section, parse
-from pipelines.names import Column, Digest, Group, Instance, LockPath, PartitionKey, Word
+from pipelines.names import Column, Digest, Group, Instance, LockPath, PartitionKey, SigningKey, Word
 from pipelines.space import Dimension, Search, dimensions, refuse_unless_trained
 
 PIPELINES = {"ncf": "pipelines.ncf"}  # name in `pipeline:` -> module with define(); a new pipeline is one line here
@@ -79,6 +79,7 @@ class Train(Section):
     max_runtime_seconds: Annotated[int, Field(ge=60, le=432_000)] = 7200
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
     cross_validate: bool = False  # on the folds that prepare made
+    signing_key: SigningKey | None = None  # in the project's bucket; archives then carry a signature
 
     @field_validator("models")
     @classmethod
@@ -123,6 +124,7 @@ class Hyperparameters(Section):
     als_iterations: Annotated[int, Field(ge=1, le=1000)] = 12
     ease_reg: Annotated[float, Field(ge=1e-6, le=1e9)] = 500.0
     ease_factors: Annotated[int, Field(ge=1, le=1024)] = 128
+    blend_below: Annotated[int, Field(ge=0, le=1000)] = 0
     top_k: Annotated[int, Field(ge=1, le=1000)] | None = None
     test_num_ng: Annotated[int, Field(ge=1, le=100_000)] | None = None
 
@@ -146,6 +148,21 @@ class Registry(Section):
     """The model package group; `load` fills in `<project>-<model>`, so that params need not name the project."""
 
     group: Group = ""
+
+
+class Refresh(Section):
+    """Who merges a new data lock, by its reason, and when live requests count as drifted from the training data."""
+
+    new_partition: Release = "auto"
+    schedule: Release = "auto"
+    drift: Release = "merge_request"
+    max_psi: Annotated[float, Field(gt=0)] = 0.25  # population stability index
+    max_unknown_users: Annotated[float, Field(ge=0, le=1)] = 0.5  # share of the requests
+    min_requests: Annotated[int, Field(ge=1)] = 1000
+
+    def automatic(self, reason: str) -> bool:
+        """Whether a lock of this reason is merged by the API; a backfill or a person's own is a person's to merge."""
+        return getattr(self, reason.replace("-", "_"), "merge_request") == "auto"
 
 
 class Run(Section):
@@ -174,6 +191,7 @@ class Params(Section):
     gate: Gate = Gate()
     registry: Registry = Registry()
     release: dict[projects.Environment, Release] = Field(default={"staging": "auto", "production": "merge_request"})
+    refresh: Refresh = Refresh()
     run: Run = Run()
     build: Build = Build()
 

@@ -30,7 +30,7 @@ Region = Annotated[str, text(r"^[a-z]{2}(?:-[a-z]+)+-[0-9]$", "an AWS region suc
 class Git(Section):
     """Where merge requests are opened."""
 
-    provider: Literal["gitlab"]
+    provider: Literal["github", "gitlab"]
     url: Address
     project: GitProject
     branch: Branch

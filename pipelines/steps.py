@@ -58,7 +58,7 @@ class ProcessingJob:
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One training job in script mode: `code` is a sourcedir.tar.gz, `train` its one channel."""
+    """One training job in script mode: `code` is a sourcedir.tar.gz, `train` and maybe `signing` are its channels."""
 
     name: str
     image: str
@@ -70,6 +70,7 @@ class TrainingJob:
     instance_count: int
     spot: bool
     metrics: Mapping[str, str]  # name -> regular expression that finds it in the log
+    signing_uri: str | None = None  # of the private key that archives are signed with
 
     @property
     def key(self) -> str:
@@ -83,6 +84,8 @@ class TrainingJob:
             "spot": self.spot,
             "metrics": dict(self.metrics),
         }
+        if self.signing_uri:
+            arguments["signing"] = self.signing_uri
         return step_key(arguments, {"code": self.code.identity, "train": self.train.identity})
 
 
@@ -164,7 +167,7 @@ def training_step(cloud: Cloud, session: Any, job: TrainingJob) -> Any:
     if job.spot:  # below the job's own key, so that only a job of equal code, data and settings finds them
         trainer = trainer.with_checkpoint_config(CheckpointConfig(s3_uri=f"{place}/checkpoints"))
     with sdk.without_telemetry(session):
-        arguments = trainer.train(input_data_config=train_channel(job))
+        arguments = trainer.train(input_data_config=channels(job))
     return TrainingStep(job.name, step_args=arguments, cache_config=cache(), retry_policies=retries())
 
 
@@ -195,11 +198,12 @@ def model_trainer(cloud: Cloud, session: Any, job: TrainingJob, output: str) -> 
     )
 
 
-def train_channel(job: TrainingJob) -> list[Any]:
-    """The job's one channel."""
+def channels(job: TrainingJob) -> list[Any]:
+    """What the job reads, by channel."""
     from sagemaker.core.training.configs import InputData
 
-    return [InputData(channel_name="train", data_source=job.train.uri)]
+    found = {"train": job.train.uri, **({"signing": job.signing_uri} if job.signing_uri else {})}
+    return [InputData(channel_name=name, data_source=uri) for name, uri in found.items()]
 
 
 def _metrics(expressions: Mapping[str, str]) -> list[Any]:

@@ -9,7 +9,7 @@ from pipelines import sdk
 from pipelines.cloud import Cloud
 from pipelines.identity import step_key
 from pipelines.space import Categorical, Continuous, Dimension, Integer, Search, as_text
-from pipelines.steps import TrainingJob, cache, location, model_trainer, retries, train_channel
+from pipelines.steps import TrainingJob, cache, channels, location, model_trainer, retries
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def tuning_step(cloud: Cloud, session: Any, job: TuningJob) -> Any:
         random_seed=max(job.seed, 1),  # the SDK drops a 0
     )
     with sdk.without_telemetry(session):
-        arguments = tuner.tune(inputs=train_channel(job.training))
+        arguments = tuner.tune(inputs=channels(job.training))
     return TuningStep(job.name, step_args=arguments, cache_config=cache(), retry_policies=retries())
 
 

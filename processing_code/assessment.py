@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from channels import Data
-from contest import is_opponent
+from contest import CHAMPION, is_opponent
 from gate import Slice
 from intervals import Interval, Panel, bootstrap
 from metrics import accuracy, difference, within
@@ -13,6 +13,7 @@ from model_archive import Scorer
 from ranking import Protocol, Ranks, Truths, measure
 from recommendations import by_user, of_all
 from slices import slices
+from turnover import Turnover, turnover
 
 Measured = Mapping[str, Interval]  # metric -> value, with its interval where there is one
 
@@ -21,13 +22,15 @@ Measured = Mapping[str, Interval]  # metric -> value, with its interval where th
 class Assessment:
     """What was measured, by contestant.
 
-    differences: the proposed model minus each baseline and the champion, user by user; slices: of the proposed model.
+    differences: the proposed model minus each baseline and the champion, user by user; slices: of the proposed model;
+    turnover: from the champion's lists to the proposed model's, None where there is no champion to compare.
     """
 
     metrics: Mapping[str, Measured]
     differences: Mapping[str, Measured]
     slices: Mapping[str, Slice]
     milliseconds: Mapping[str, float]  # to score one user, of many at once
+    turnover: Turnover | None = None
 
 
 def assess(
@@ -49,6 +52,7 @@ def assess(
         differences,
         {name: Slice(len(parts[name]), inside.get(name, {})) for name in parts},
         {name: 1000 * one.seconds / users for name, one in ranks.items()},
+        turnover(ranks[proposed], ranks[CHAMPION], data) if CHAMPION in ranks else None,
     )
 
 

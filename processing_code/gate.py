@@ -13,9 +13,20 @@ from intervals import Interval
 from rules import Rules, check_rules, kind_of, metric_of
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-Finding = tuple[Verdict, str]
 Intervals = Mapping[str, Interval]
+Measure = float | Interval | None
 SLICE_USERS = 30  # of fewer users an interval says nothing
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one rule: in a sentence, and as what was asked, what was measured and of how many users."""
+
+    verdict: Verdict
+    said: str
+    rule: str = ""
+    measured: Measure = None
+    users: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,12 +72,12 @@ class Decision:
 def decide(rules: Rules, evidence: Evidence) -> Decision:
     """Apply the rules: one failed rule fails, else one doubt is inconclusive, else it passes."""
     check_rules(rules)
-    findings: list[Finding] = [("inconclusive", doubt) for doubt in evidence.doubts]
+    findings = [Finding("inconclusive", doubt) for doubt in evidence.doubts]
     findings += [finding for judge in JUDGES for finding in judge(rules, evidence)]
     if not findings:
-        findings = [("inconclusive", "the gate has no rule; add gate.absolute, gate.relative or gate.sanity")]
+        findings = [Finding("inconclusive", "the gate has no rule; add gate.absolute, gate.relative or gate.sanity")]
     for verdict in ("fail", "inconclusive", "pass"):
-        reasons = tuple(reason for found, reason in findings if found == verdict)
+        reasons = tuple(finding.said for finding in findings if finding.verdict == verdict)
         if reasons:
             return Decision(verdict, reasons, tuple(findings))
     raise AssertionError("every finding has one of three verdicts")
@@ -76,37 +87,54 @@ def absolute(rules: Rules, evidence: Evidence) -> Iterator[Finding]:
     """Metrics against fixed bounds."""
     for name, bounds in rules.get("absolute", {}).items():
         value = number(evidence.metrics, name)
-        if value is None:
-            yield "inconclusive", f"{name} is missing or not a number"
-        elif value < bounds.get("min", -math.inf):
-            yield "fail", f"{name} is {value:.4f}; at least {bounds['min']:g} is asked"
-        elif value > bounds.get("max", math.inf):
-            yield "fail", f"{name} is {value:.4f}; at most {bounds['max']:g} is asked"
-        else:
-            yield "pass", f"{name} is {value:.4f}, within what is asked"
+        yield Finding(*bounded(name, value, bounds), f"{name} {asked(bounds)}", value, evidence.users)
+
+
+def bounded(name: str, value: float | None, bounds: Mapping[str, float]) -> tuple[Verdict, str]:
+    """A number against bounds."""
+    if value is None:
+        return "inconclusive", f"{name} is missing or not a number"
+    if value < bounds.get("min", -math.inf):
+        return "fail", f"{name} is {value:.4f}; at least {bounds['min']:g} is asked"
+    if value > bounds.get("max", math.inf):
+        return "fail", f"{name} is {value:.4f}; at most {bounds['max']:g} is asked"
+    return "pass", f"{name} is {value:.4f}, within what is asked"
 
 
 def relative(rules: Rules, evidence: Evidence) -> Iterator[Finding]:
     """Against the champion on the same users. Without one there is nothing to compare."""
     if "relative" in rules and evidence.difference is not None:
-        yield drop(metric_of(rules), rules["relative"], "the champion", evidence.difference)
+        yield drop(rules, rules["relative"], "the champion", (evidence.difference, evidence.users))
 
 
 def baselines(rules: Rules, evidence: Evidence) -> Iterator[Finding]:
     """Against tuned baselines on the same users."""
     for name, rule in rules.get("baselines", {}).items():
         if name in evidence.baselines:
-            yield drop(metric_of(rules), rule, name, evidence.baselines[name])
+            yield drop(rules, rule, name, (evidence.baselines[name], evidence.users))
         else:
-            yield "inconclusive", f"baseline {name}: {evidence.skipped.get(name, 'is not measured')}"
+            said = f"baseline {name}: {evidence.skipped.get(name, 'is not measured')}"
+            yield Finding("inconclusive", said, against(rules, rule, name))
 
 
-def drop(name: str, rule: Mapping[str, float], whom: str, difference: Intervals) -> Finding:
-    """A paired difference: it fails when the whole interval is below the drop that is allowed.
+def drop(rules: Rules, rule: Mapping[str, float], whom: str, measured: tuple[Intervals, int]) -> Finding:
+    """A paired difference of so many users against the drop that is allowed."""
+    difference, users = measured
+    name = metric_of(rules)
+    verdict, said = dropped(name, rule.get("max_drop", 0.0), whom, difference.get(name))
+    return Finding(verdict, said, against(rules, rule, whom), difference.get(name), users)
+
+
+def against(rules: Rules, rule: Mapping[str, float], whom: str) -> str:
+    """What a rule about a difference asks, in words."""
+    return f"{metric_of(rules)} against {whom}, a drop of at most {rule.get('max_drop', 0.0):g}"
+
+
+def dropped(name: str, allowed: float, whom: str, found: Interval | None) -> tuple[Verdict, str]:
+    """It fails when the whole interval is below the drop that is allowed.
 
     A drop that is larger than allowed but not certain is inconclusive.
     """
-    allowed, found = rule.get("max_drop", 0.0), difference.get(name)
     if found is None or not sound(found):
         return "inconclusive", f"{name} of the candidate or of {whom} is missing or not a number"
     said = f"{name} against {whom}: {found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
@@ -122,13 +150,16 @@ def slices(rules: Rules, evidence: Evidence) -> Iterator[Finding]:
     for part, metrics in rules.get("slices", {}).items():
         users = evidence.slices[part].users if part in evidence.slices else 0
         if users < SLICE_USERS:
-            yield "inconclusive", f"{part}: {users} holdout users; at least {SLICE_USERS} are asked"
+            said = f"{part}: {users} holdout users; at least {SLICE_USERS} are asked"
+            yield Finding("inconclusive", said, f"{part}, at least {SLICE_USERS} holdout users", None, users)
             continue
         for name, bounds in metrics.items():
-            yield within(f"{name} of {part}", evidence.slices[part].metrics.get(name), bounds)
+            found = evidence.slices[part].metrics.get(name)
+            rule = f"{name} of {part} {asked(bounds)}"
+            yield Finding(*within(f"{name} of {part}", found, bounds), rule, found, users)
 
 
-def within(name: str, found: Interval | None, bounds: Mapping[str, float]) -> Finding:
+def within(name: str, found: Interval | None, bounds: Mapping[str, float]) -> tuple[Verdict, str]:
     """An interval against bounds."""
     if found is None or not sound(found):
         return "inconclusive", f"{name} is missing or not a number"
@@ -151,15 +182,18 @@ def sanity(rules: Rules, evidence: Evidence) -> Iterator[Finding]:
     """Better than popularity, and measured on enough users."""
     asked = rules.get("sanity", {})
     least = asked.get("min_users", 1)
-    if evidence.users < least:
-        yield "inconclusive", f"{evidence.users} holdout users; at least {least} are asked"
+    rule, users = f"at least {least:g} holdout users", evidence.users
+    if users < least:
+        yield Finding("inconclusive", f"{users} holdout users; at least {least} are asked", rule, users, users)
     elif "min_users" in asked:
-        yield "pass", f"{evidence.users} holdout users"
+        yield Finding("pass", f"{users} holdout users", rule, users, users)
     if asked.get("beat_popularity", False):
-        yield against_popularity(metric_of(rules), evidence)
+        name = metric_of(rules)
+        found = against_popularity(name, evidence)
+        yield Finding(*found, f"{name} above popularity's", number(evidence.metrics, name), users)
 
 
-def against_popularity(name: str, evidence: Evidence) -> Finding:
+def against_popularity(name: str, evidence: Evidence) -> tuple[Verdict, str]:
     """The candidate's mean above the popularity baseline's."""
     ours, theirs = number(evidence.metrics, name), number(evidence.popularity, name)
     if ours is None or theirs is None:

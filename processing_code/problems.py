@@ -18,6 +18,11 @@ def exit_code(program: Callable[[Sequence[str] | None], None], argv: Sequence[st
         print(f"error: {error}", file=sys.stderr)
         leave_message(str(error))
         return 1
+    except OSError as error:  # a full disk, a folder that may not be written: the machine's, told as briefly
+        sentence = f"{error}; outputs without a manifest are not whole, give the job more volume or other folders"
+        print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+        leave_message(sentence)
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0

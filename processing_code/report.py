@@ -4,7 +4,8 @@ decision.json says what was decided and why, equal bytes for equal inputs. An in
 where there is none; `metrics` is metric -> interval.
 
     verdict, register, reasons, reason     pass | fail | inconclusive; whether it goes on; why, as a list and one text
-    findings                               every rule of the gate: verdict, and finding in words
+    findings                               every rule of the gate: verdict, finding and rule in words, value, low, high,
+                                           users
     model, archive_sha256, metrics         the model proposed, which has the best validation in its manifest
     models.<name>                          every model: archive_sha256, bytes, validation, metrics
     failures.<name>                        why a model was not trained
@@ -13,6 +14,7 @@ where there is none; `metrics` is metric -> interval.
     tuning.<name>                          its settings, their validation, and difference: the proposed model minus it
     skipped.<name>                         why a baseline was not measured
     slices.<name>                          users, and metrics of the proposed model among them
+    changes                                null, or how the lists differ from the champion's (turnover.py)
     users, split, gate                     holdout users; how it was split; the rules
 
 metrics.csv has every number with its interval, evaluation.json the proposed model's in SageMaker's model-quality
@@ -27,7 +29,8 @@ from typing import Any
 from assessment import Assessment, Measured
 from channels import Data
 from contest import CHAMPION, Contest, baseline
-from gate import Decision
+from gate import Decision, Finding
+from intervals import Interval
 from model_archive import ModelArchive
 from quality import Row, quality, read_metrics, write_metrics
 from rules import Rules
@@ -62,6 +65,7 @@ def record(contest: Contest, found: Assessment, data: Data, rules: Rules) -> dic
         },
         "skipped": contest.skipped,
         "slices": {name: {"users": one.users, "metrics": shown(one.metrics)} for name, one in found.slices.items()},
+        "changes": found.turnover.record(len(data.holdout.users)) if found.turnover else None,
         "users": len(data.holdout.users),
         "split": data.split,
         "gate": rules,
@@ -112,5 +116,17 @@ def write(folder: Path, decision: Decision, record: Mapping[str, Any], table: It
     write_json(folder / "decision.json", {
         "verdict": decision.verdict, "register": decision.register, "reasons": list(decision.reasons),
         "reason": "; ".join(decision.reasons),
-        "findings": [{"verdict": verdict, "finding": said} for verdict, said in decision.findings], **record,
+        "findings": [found_record(one, record["metrics"]) for one in decision.findings], **record,
     })  # fmt: skip
+
+
+def found_record(one: Finding, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """A finding; the interval of a metric that was only asked for its value is the metric's own."""
+    measured = one.measured
+    if isinstance(measured, Interval):
+        interval: Mapping[str, Any] = {"value": measured.value, "low": measured.low, "high": measured.high}
+    else:
+        known = metrics.get(one.rule.partition(" ")[0], {})
+        interval = known if known.get("value") == measured and measured is not None else {"value": measured}
+    numbers = {name: interval.get(name) for name in ("value", "low", "high")}
+    return {"verdict": one.verdict, "finding": one.said, "rule": one.rule, **numbers, "users": one.users}

@@ -1,13 +1,14 @@
 """Start the endpoint: `python -m serving_code serve`."""
 
 import signal
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import uvicorn
+from .settings import Settings, SettingsError, read_settings
+from .workers import Workers
 
-from .application import Application
-from .settings import read_settings
+BACKLOG = 2048
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,20 +17,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given not in ([], ["serve"]):
         print(f"error: {' '.join(given)}: unknown; right is: python -m serving_code serve", file=sys.stderr)
         return 1
-    settings = read_settings()
-    # uvicorn raises the signal again once it has drained; an orderly end is no failure
+    # an orderly end, also while imports still run; uvicorn puts its own handlers in their place
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    uvicorn.run(
-        Application(settings),
-        host="0.0.0.0",  # noqa: S104 - SageMaker reaches a container from outside it
-        port=settings.port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=20,
-    )
-    return 0
+    try:
+        return run(read_settings())
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def run(settings: Settings) -> int:
+    """Serve in this process, or in several. Raises SettingsError if the port is taken."""
+
+    def work(port: socket.socket, first: bool, on_ready: Callable[[], None]) -> int:
+        from .server import serve  # the process that only starts others needs none of what serving imports
+
+        return serve(settings, port, first, on_ready)
+
+    with listening(settings.port) as port:
+        if settings.workers == 1:
+            return work(port, True, lambda: None)
+        return Workers(settings.workers, port, work).run()
+
+
+def listening(number: int) -> socket.socket:
+    """A socket on which SageMaker can reach the container from outside it. Raises SettingsError."""
+    try:
+        return socket.create_server(("0.0.0.0", number), backlog=BACKLOG)  # noqa: S104
+    except OSError as error:
+        raise SettingsError(f"SAGEMAKER_BIND_TO_PORT: port {number} cannot be taken: {error.strerror}") from error
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
-"""What a caller did wrong, as the JSON error that they get."""
+"""What may be wrong: with a model's files, or with a request, as the JSON error that its caller gets."""
 
 from typing import Any
+
+
+class ArchiveError(Exception):
+    """What is wrong with the model's files; /ping says it."""
 
 
 class RequestError(Exception):
@@ -12,6 +16,7 @@ class RequestError(Exception):
         self.code = code
         self.message = message
         self.field = field
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def body(self, request_id: str) -> dict[str, Any]:
         """The answer's body."""

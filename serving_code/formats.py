@@ -1,40 +1,43 @@
-"""Content types of /invocations: each turns a body of bytes into an answer of bytes."""
+"""Content types of /invocations: each reads a body of bytes and answers it with bytes."""
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from typing import Any
 
+from .answers import dump
 from .errors import RequestError
-from .operations import Call, answer
+from .json_text import parse
+from .operations import Call, answer, quick_answer
 
 MAX_DEPTH = 8
 
 
+@dataclass(frozen=True)
+class Format:
+    """One content type. Every function may raise RequestError.
+
+    `read` parses a body. `quick` gives the answer to what was read if no score has to be computed for it, else None;
+    it is short enough for the event loop. `answer` always answers, and belongs in a thread.
+    """
+
+    content_type: bytes  # of the answer
+    read: Callable[[bytes], Any]
+    quick: Callable[[Any, Call], bytes | None]
+    answer: Callable[[Any, Call], bytes]
+
+
 def parse_json(body: bytes) -> Any:
-    """JSON as its standard has it: no NaN, no key twice, and not nested deeper than any request is."""
+    """JSON as its standard has it, and not nested deeper than any request is."""
     try:
-        found = json.loads(body, parse_constant=no_constant, object_pairs_hook=no_duplicates)
+        found = parse(body)
     except RecursionError:
         raise too_deep() from None
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         raise RequestError(400, "BadRequest", f"the body is not JSON: {error}") from None
     if depth(found) > MAX_DEPTH:
         raise too_deep()
-    return found
-
-
-def no_constant(name: str) -> NoReturn:
-    """Refuse NaN and infinities."""
-    raise ValueError(f"{name} is not JSON")
-
-
-def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse an object that says a key twice: readers differ in which one counts."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("an object has a key twice")
     return found
 
 
@@ -54,28 +57,26 @@ def depth(found: Any) -> int:
     return level
 
 
-def json_answer(body: bytes, call: Call) -> bytes:
-    """application/json: one request, one answer."""
-    return dump(answer(parse_json(body), call))
-
-
-def json_lines_answer(body: bytes, call: Call) -> bytes:
-    """application/jsonlines: one line in, one line out, in order; a bad line gets its error and spoils no other."""
+def read_lines(body: bytes) -> list[bytes]:
+    """application/jsonlines: the lines, parsed one by one later, as a bad one must not spoil the others."""
     lines = body.split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    return b"".join(line_answer(line, call) + b"\n" for line in lines)
+    return lines[:-1] if lines[-1] == b"" else lines
 
 
-def line_answer(line: bytes, call: Call) -> bytes:
+def answer_lines(lines: list[bytes], call: Call) -> bytes:
+    """One line in, one line out, in order."""
+    return b"".join(answer_line(line, call) + b"\n" for line in lines)
+
+
+def answer_line(line: bytes, call: Call) -> bytes:
     """One line's answer or error."""
     try:
-        return json_answer(line, call)
+        return answer(parse_json(line), call)
     except RequestError as error:
         return dump(error.body(call.request_id))
 
 
-def csv_answer(body: bytes, call: Call) -> bytes:
+def read_csv(body: bytes) -> dict[str, Any]:
     """text/csv: lines userId,itemId (a header of these names may lead) as instances, answered with predictions."""
     try:
         rows = list(csv.reader(io.StringIO(body.decode("utf-8"), newline=""), strict=True))
@@ -87,17 +88,16 @@ def csv_answer(body: bytes, call: Call) -> bytes:
     for place, row in enumerate(rows):
         if len(row) != 2:
             raise RequestError(400, "BadRequest", f"row {place + 1} has {len(row)} columns; right is userId,itemId")
-    return dump(answer({"instances": [{"userId": user, "itemId": item} for user, item in rows]}, call))
+    return {"instances": [{"userId": user, "itemId": item} for user, item in rows]}
 
 
-def dump(content: dict[str, Any]) -> bytes:
-    """Compact JSON; not-a-number would not be JSON and is our fault, so it raises."""
-    return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
+def never_quick(request: Any, call: Call) -> None:
+    """What may be long is not answered in the event loop."""
 
 
-# content type -> (how to answer it, content type of the answer)
-FORMATS: Mapping[str, tuple[Callable[[bytes, Call], bytes], bytes]] = {
-    "application/json": (json_answer, b"application/json"),
-    "application/jsonlines": (json_lines_answer, b"application/jsonlines"),
-    "text/csv": (csv_answer, b"application/json"),
+# a new content type is its functions and one line here
+FORMATS: Mapping[str, Format] = {
+    "application/json": Format(b"application/json", parse_json, quick_answer, answer),
+    "application/jsonlines": Format(b"application/jsonlines", read_lines, never_quick, answer_lines),
+    "text/csv": Format(b"application/json", read_csv, never_quick, answer),
 }

@@ -1,21 +1,25 @@
-"""The operations of /invocations: from a checked JSON request to a JSON answer. Names as in Amazon Personalize."""
+"""The operations of /invocations: from a JSON request to the answer's bytes. Names as in Amazon Personalize."""
 
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .answers import item_list, list_answer, predictions, text
 from .errors import RequestError, invalid
-from .recommender import Ranked, Recommender
+from .fields import (
+    MAX_INPUT_LIST,
+    MAX_INSTANCES,
+    Body,
+    bad_request,
+    identifier,
+    identifiers,
+    object_of,
+    only,
+    results,
+)
+from .filters import read_filter
+from .recommender import Recommender
 from .settings import Settings
-
-MAX_RESULTS = 500
-MAX_INPUT_LIST = 500
-MAX_INSTANCES = 10_000
-MAX_ID = 256
-DEFAULT_RESULTS = 25
-
-Body = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,141 +32,106 @@ class Call:
     variant: str
 
 
-def answer(body: Any, call: Call) -> Body:
+def answer(body: Any, call: Call) -> bytes:
     """Answer one request. Raises RequestError."""
+    found = operation_of(body)(body, call, False)
+    if found is None:
+        raise AssertionError("an operation may only be without an answer where it has to be quick")
+    return found
+
+
+def quick_answer(body: Any, call: Call) -> bytes | None:
+    """The same if no score has to be computed for it, else None. Raises RequestError."""
+    return operation_of(body)(body, call, True)
+
+
+def operation_of(body: Any) -> "Operation":
+    """The operation that a request names."""
     if not isinstance(body, dict):
-        raise RequestError(400, "BadRequest", "the body is not a JSON object")
+        raise bad_request("the body is not a JSON object")
     if "instances" in body:
-        return predict(body, call)
+        return predict
     name = body.get("operation")
     if not isinstance(name, str) or name not in OPERATIONS:
         known = ", ".join([*OPERATIONS, "or instances instead of an operation"])
-        raise RequestError(400, "UnknownOperation", f"unknown operation; known are {known}", "operation")
-    return OPERATIONS[name](body, call)
+        raise bad_request(f"unknown operation; known are {known}", "UnknownOperation", "operation")
+    return OPERATIONS[name]
 
 
-def get_recommendations(body: Body, call: Call) -> Body:
-    """getRecommendations {userId, numResults, filter: {excludeSeen, excludeItemIds}}."""
-    only(body, {"operation", "userId", "numResults", "filter"})
+def get_recommendations(body: Body, call: Call, quick: bool) -> bytes | None:
+    """getRecommendations {userId, numResults, filter}; filters.py has the filter's fields."""
+    only(body, RECOMMENDATIONS)
     user, count = identifier(body, "userId"), results(body)
-    chosen = body.get("filter", {})
-    if not isinstance(chosen, dict):
-        raise invalid("filter", "filter is not an object")
-    only(chosen, {"excludeSeen", "excludeItemIds"}, "filter.")
-    seen = chosen.get("excludeSeen", True)
-    if not isinstance(seen, bool):
-        raise invalid("filter.excludeSeen", "excludeSeen is not true or false")
-    exclude = identifiers(chosen, "excludeItemIds", MAX_INSTANCES, "filter.") if "excludeItemIds" in chosen else []
-    ranked = call.recommender.recommend(user, count, seen, exclude)
-    return {"userId": user, "itemList": item_list(ranked), **about(ranked, count, call)}
+    recommender = call.recommender
+    chosen = read_filter(body, recommender.catalogue)
+    ranked = recommender.ready(user, count, chosen)
+    if ranked is None:
+        if quick:
+            return None
+        ranked = recommender.live(user, count, chosen)
+    head = b'{"userId":%b,"itemList":[%b]' % (text(user), item_list(recommender.catalogue.ids, ranked))
+    return list_answer(head, ranked, count, call)
 
 
-def get_personalized_ranking(body: Body, call: Call) -> Body:
+def get_personalized_ranking(body: Body, call: Call, quick: bool) -> bytes | None:
     """getPersonalizedRanking {userId, inputList}: the list, best first, items the model does not know last."""
-    only(body, {"operation", "userId", "inputList"})
+    only(body, RANKING)
     user, given = identifier(body, "userId"), identifiers(body, "inputList", MAX_INPUT_LIST)
+    if quick:
+        return None
+    ids = call.recommender.catalogue.ids
     ranked = call.recommender.rank(user, given)
-    unknown = [item for item in dict.fromkeys(given) if not call.recommender.knows_item(item)]
-    ranking = item_list(ranked) + [{"itemId": item} for item in unknown]
-    return {"userId": user, "personalizedRanking": ranking, **about(ranked, len(ranked.item_ids), call)}
+    unknown = [b'{"itemId":%b}' % text(item) for item in dict.fromkeys(given) if ids.find(item) is None]
+    ranking = b",".join([*([item_list(ids, ranked)] if ranked.items else []), *unknown])
+    head = b'{"userId":%b,"personalizedRanking":[%b]' % (text(user), ranking)
+    return list_answer(head, ranked, len(ranked.items), call)
 
 
-def get_related_items(body: Body, call: Call) -> Body:
+def get_related_items(body: Body, call: Call, quick: bool) -> bytes | None:
     """getRelatedItems {itemId, numResults}."""
-    only(body, {"operation", "itemId", "numResults"})
-    item, count = identifier(body, "itemId"), results(body)
-    if not call.recommender.knows_item(item):
+    only(body, RELATED)
+    name, count = identifier(body, "itemId"), results(body)
+    ids = call.recommender.catalogue.ids
+    item = ids.find(name)
+    if item is None:
         raise RequestError(404, "ItemNotFound", "the model does not know this item", "itemId")
+    if quick:
+        return None
     ranked = call.recommender.related(item, count)
-    return {"itemId": item, "itemList": item_list(ranked), **about(ranked, count, call), "strategy": "related"}
+    head = b'{"itemId":%b,"itemList":[%b]' % (text(name), item_list(ids, ranked))
+    return list_answer(head, ranked, count, call)
 
 
-def predict(body: Body, call: Call) -> Body:
+def predict(body: Body, call: Call, quick: bool) -> bytes | None:
     """{"instances": [{userId, itemId}]} -> {"predictions": [{score, known}]}, order and length kept."""
-    only(body, {"instances"})
+    if quick:
+        return None
+    only(body, INSTANCES)
     given = body["instances"]
     if not isinstance(given, list):
         raise invalid("instances", "instances is not a list")
     if len(given) > MAX_INSTANCES:
         raise invalid("instances", f"{len(given)} instances; at most {MAX_INSTANCES} are taken")
     pairs = [pair(one, f"instances[{place}]") for place, one in enumerate(given)]
-    scores = call.recommender.score(pairs)
-    return {"predictions": [{"score": score, "known": score is not None} for score in scores]}
+    return predictions(call.recommender.score(pairs))
 
 
 def pair(one: Any, field: str) -> tuple[str, str]:
     """An instance's user and item."""
-    if not isinstance(one, dict):
-        raise invalid(field, f"{field} is not an object")
-    only(one, {"userId", "itemId"}, f"{field}.")
-    return identifier(one, "userId", f"{field}."), identifier(one, "itemId", f"{field}.")
+    given = object_of(one, field)
+    only(given, PAIR, f"{field}.")
+    return identifier(given, "userId", f"{field}."), identifier(given, "itemId", f"{field}.")
 
 
-def about(ranked: Ranked, asked: int, call: Call) -> Body:
-    """What every list answer says of itself."""
-    model = {"name": call.settings.model_name, "version": call.settings.model_version, "runId": call.settings.run_id}
-    found: Body = {
-        "recommendationId": uuid.uuid4().hex,
-        "strategy": ranked.strategy,
-        "model": model,
-        "dataThrough": call.recommender.archive.manifest.get("data_through"),
-        "variant": call.variant,
-        "requestId": call.request_id,
-    }
-    return {**found, "truncated": True} if len(ranked.item_ids) < asked else found
+RECOMMENDATIONS = frozenset({"operation", "userId", "numResults", "filter"})
+RANKING = frozenset({"operation", "userId", "inputList"})
+RELATED = frozenset({"operation", "itemId", "numResults"})
+INSTANCES = frozenset({"instances"})
+PAIR = frozenset({"userId", "itemId"})
 
-
-def item_list(ranked: Ranked) -> list[Body]:
-    """Items as the caller sees them."""
-    reason = ["popular"] if ranked.strategy == "popular" else ["model"]
-    pairs = zip(ranked.item_ids, ranked.scores, strict=True)
-    return [{"itemId": item, "score": score, "reason": reason} for item, score in pairs]
-
-
-def only(body: Mapping[str, Any], known: set[str], where: str = "") -> None:
-    """Refuse a field that nothing reads: a misspelt one would be silently without effect."""
-    for name in body:
-        if name not in known:
-            shown = name[:MAX_ID]
-            raise invalid(f"{where}{shown}", f"unknown field {where}{shown}; known are {', '.join(sorted(known))}")
-
-
-def identifier(body: Mapping[str, Any], name: str, where: str = "") -> str:
-    """A field that is an id: a string, or a whole number, which is how many callers write theirs."""
-    return checked_id(body.get(name), f"{where}{name}")
-
-
-def checked_id(value: Any, field: str) -> str:
-    """An id of 1 to 256 characters."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or not value:
-        raise invalid(field, f"{field} is missing or not a string")
-    if len(value) > MAX_ID:
-        raise invalid(field, f"{field} is longer than {MAX_ID} characters")
-    return value
-
-
-def identifiers(body: Mapping[str, Any], name: str, most: int, where: str = "") -> list[str]:
-    """A field that is a list of ids."""
-    given = body.get(name)
-    if not isinstance(given, list):
-        raise invalid(f"{where}{name}", f"{where}{name} is missing or not a list")
-    if len(given) > most:
-        raise invalid(f"{where}{name}", f"{where}{name} has {len(given)} entries; at most {most} are taken")
-    return [checked_id(one, f"{where}{name}[{place}]") for place, one in enumerate(given)]
-
-
-def results(body: Mapping[str, Any]) -> int:
-    """numResults, from 1 to 500."""
-    count = body.get("numResults", DEFAULT_RESULTS)
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_RESULTS:
-        raise invalid("numResults", f"numResults is not a whole number from 1 to {MAX_RESULTS}")
-    return count
-
-
-# a new operation is one function and one line here
-OPERATIONS: Mapping[str, Callable[[Body, Call], Body]] = {
+Operation = Callable[[Body, Call, bool], bytes | None]
+# a new operation is one function and one line here; called with quick=True it gives None if it has to score
+OPERATIONS: Mapping[str, Operation] = {
     "getRecommendations": get_recommendations,
     "getPersonalizedRanking": get_personalized_ranking,
     "getRelatedItems": get_related_items,

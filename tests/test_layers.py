@@ -46,7 +46,7 @@ def test_a_folder_imports_only_those_below_it(folder: str):
     assert not wrong
 
 
-def test_nothing_loads_pickles_or_unsafe_yaml():
+def test_f56_nothing_loads_pickles_or_unsafe_yaml():
     banned = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal"}
     modules = [path for folder in MAY_IMPORT for path in (ROOT / folder).rglob("*.py")]
     assert not {str(path) for path in modules if imported(path) & banned}

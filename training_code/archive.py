@@ -17,17 +17,21 @@ from dataset import Dataset, Floats
 from graph import scores
 from model import Model
 from onnx import ModelProto
+from signing import SIGNATURE, Sign
+from top_items import table
 
 SCHEMA_VERSION = 1
 GOLDEN_USERS = 4
 GOLDEN_RESULTS = 10
 
 
-def write(path: Path, data: Dataset, model: Model, facts: Mapping[str, Any]) -> None:
-    """Write the archive; `facts` (model, hyperparameters, metrics) go into the manifest."""
+def write(path: Path, data: Dataset, model: Model, facts: Mapping[str, Any], sign: Sign | None = None) -> None:
+    """Write the archive; `facts` (model, hyperparameters, metrics) go into the manifest, which may be signed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         write_members(Path(scratch), data, model, facts)
+        if sign is not None:
+            Path(scratch, SIGNATURE).write_bytes(sign(Path(scratch, "manifest.json").read_bytes()))
         pack(Path(scratch), path)
 
 
@@ -66,10 +70,13 @@ def write_members(folder: Path, data: Dataset, model: Model, facts: Mapping[str,
         "seen_offsets": data.offsets(),
         "seen_items": seen_items(data),
         "item_factors": unit(model.item_vectors()),
+        **optional_arrays(data, model),
     }
+    if data.category is not None:
+        write_json(folder / "categories.json", data.category)
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    lines = golden(data, graph, popularity)
+    lines = golden(data, graph, facts.get("blend_below", 0))
     (folder / "golden.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -81,6 +88,16 @@ def write_members(folder: Path, data: Dataset, model: Model, facts: Mapping[str,
         "files": {path.name: describe(path) for path in sorted(folder.iterdir())},
     }
     write_json(folder / "manifest.json", manifest, indent=2)
+
+
+def optional_arrays(data: Dataset, model: Model) -> dict[str, np.ndarray[Any, Any]]:
+    """What serving is faster or knows more with, and can do without."""
+    found, top = {}, table(model, data)
+    if top is not None:
+        found = {"top_items": top[0], "top_scores": top[1]}
+    if data.available is not None:
+        found["available"] = np.array(data.available, dtype=np.bool_)
+    return found
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -107,17 +124,29 @@ def unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.maximum(length, 1e-12), dtype=np.float32)
 
 
-def golden(data: Dataset, graph: ModelProto, popularity: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
-    """Requests with the answers any server of this archive must give, computed from score.onnx itself."""
+def golden(data: Dataset, graph: ModelProto, blend_below: int) -> list[dict[str, Any]]:
+    """Requests with the answers any server of this archive must give, computed from score.onnx itself.
+
+    A user with fewer than `blend_below` interactions is answered by w * score + (1 - w) * popularity, where w is the
+    interactions over `blend_below`, and popularity the share of users who took an item.
+    """
     chosen = sorted(set(np.linspace(0, len(data.users) - 1, GOLDEN_USERS).astype(int).tolist()))
+    popularity = (np.bincount(data.item, minlength=len(data.items)) / len(data.users)).astype(np.float32)
+    gone = np.zeros(len(data.items), dtype=np.bool_) if data.available is None else ~np.array(data.available)
     lines = []
     for user, row in zip(chosen, scores(graph, chosen), strict=True):
-        row[data.item[data.user == user]] = -np.inf
+        taken = data.item[data.user == user]
+        if len(taken) < blend_below:
+            weight = np.float32(len(taken) / blend_below)
+            row[:] = weight * row + (1 - weight) * popularity
+        row[taken] = -np.inf
+        row[gone] = -np.inf
         lines.append(line(data.users[user], row, data.items))
     unknown = "nobody"
     while unknown in data.users:
         unknown += "-else"
-    lines.append(line(unknown, (popularity / len(data.users)).astype(np.float32), data.items))
+    popularity[gone] = -np.inf
+    lines.append(line(unknown, popularity, data.items))
     return lines
 
 

@@ -118,7 +118,7 @@ def data_digest(data: Dataset) -> str:
     """Identity of all that is in a data set."""
     columns = (data.user, data.item, data.time, data.events, data.fold)
     arrays = [b"" if column is None else column.tobytes() for column in columns]
-    return digest(json.dumps([data.users, data.items, data.category]).encode(), *arrays)
+    return digest(json.dumps([data.users, data.items, data.category, data.available]).encode(), *arrays)
 
 
 def digest(*parts: bytes) -> str:

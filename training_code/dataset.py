@@ -23,7 +23,7 @@ class Dataset:
     """Interactions sorted by user and time; user and item are positions in `users` and `items` (ids as text).
 
     `events` says how often a pair occurred, `fold` which part of a cross-validation it is in (None = no folds),
-    `category` each item's class (None = not known).
+    `category` each item's class, `available` whether it can be had (None = not known).
     """
 
     name: str
@@ -36,7 +36,8 @@ class Dataset:
     time: Integers
     events: Integers | None = None
     fold: Integers | None = None
-    category: list[str] | None = None
+    category: list[str | None] | None = None
+    available: list[bool] | None = None
 
     def where(self, rows: npt.NDArray[Any]) -> "Dataset":
         """The same users and items with some of the interactions: rows are positions, or a mask."""
@@ -69,16 +70,25 @@ def load(folder: Path) -> Dataset:
         table = pq.read_table(folder / "interactions.parquet").combine_chunks()
         user, item, time, events, fold = (numbers(table, name) for name in ("user", "item", "time", "events", "fold"))
         category = items["category"].to_pylist() if "category" in items.column_names else None
+        available = availability(items) if "available" in items.column_names else None
         data = manifest["data"]
         about = (manifest["dataset"], data["from"], data["through"])
         ids = (users["id"].to_pylist(), items["id"].to_pylist())
-        found = Dataset(*about, *ids, user, item, time, events, fold, category)
+        found = Dataset(*about, *ids, user, item, time, events, fold, category, available)
         right = len(user) and user.max() < len(ids[0]) and item.max() < len(ids[1]) and min(user.min(), item.min()) >= 0
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         raise TrainingError(f"{folder}: not a training channel ({error}); prepare.py writes one") from error
     if not right:
         raise TrainingError(f"{folder}: interactions are empty or name unknown users or items; prepare.py writes them")
     return arranged(found)
+
+
+def availability(items: pa.Table) -> list[bool]:
+    """Which items can be had; of which it is not said, cannot. Raises ValueError unless the column is boolean."""
+    column = items["available"]
+    if not pa.types.is_boolean(column.type):
+        raise ValueError(f"items.parquet's available is {column.type}, not bool")
+    return [bool(one) for one in column.to_pylist()]
 
 
 def numbers(table: pa.Table, name: str) -> Any:

@@ -50,6 +50,7 @@ class Settings:
     ease_factors: int = number(128, 1, 1024, "EASE's share of the width of a blend")
     top_k: int = number(10, 1, 1000, "depth of the validation metrics")
     test_num_ng: int = number(99, 1, 100_000, "sampled negatives of a validation user")
+    blend_below: int = number(0, 0, 1000, "who has fewer interactions gets popular items blended in; 0 = nobody")
     seed: int = number(1, 0, 2**31 - 1, "equal seeds give equal archives")
 
 

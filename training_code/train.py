@@ -31,6 +31,7 @@ from group import Group, joined, place
 from models import MODELS, Fitted, fit, in_epochs
 from run import Run
 from settings import Settings, add_arguments, checked, truth
+from signing import Sign, signer
 from validation import Epoch
 
 
@@ -40,6 +41,12 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--train-dir", type=folder, default=os.environ.get("SM_CHANNEL_TRAIN"))
     arguments.add_argument("--model-dir", type=folder, default=os.environ.get("SM_MODEL_DIR"))
     arguments.add_argument("--checkpoint-dir", type=folder, default=default_folder(), help="where it may go on from")
+    arguments.add_argument(
+        "--signing-dir",
+        type=folder,
+        default=os.environ.get("SM_CHANNEL_SIGNING"),
+        help="of ed25519.pem; unset: not signed",
+    )
     arguments.add_argument("--device", choices=DEVICES, default="auto", help="auto: the GPU if there is one")
     arguments.add_argument("--models", type=names, default=("neumf",), help="comma separated: " + ", ".join(MODELS))
     arguments.add_argument("--output-dir", type=folder, default=os.environ.get("SM_OUTPUT_DATA_DIR"))
@@ -76,6 +83,7 @@ def train(argv: Sequence[str] | None = None) -> None:
         if getattr(arguments, name) is None:
             raise TrainingError(f"--{name.replace('_', '-')}: not given; name a folder here or in {variable}")
     settings, machine = checked(vars(arguments)), chosen(arguments.device)
+    sign = signer(arguments.signing_dir)
     with joined(place(os.environ), machine.device) as group:
         data = load(arguments.train_dir)
         print(f"training on {len(data.users)} users, {len(data.items)} items, {len(data.user)} interactions")
@@ -85,7 +93,7 @@ def train(argv: Sequence[str] | None = None) -> None:
         checkpoints = opened(folder, data, settings, f"{group.size} x {machine}")
         if arguments.cross_validate:
             cross_validation.folds_of(data)  # before any work
-        job = Job(data, settings, arguments.model_dir, Run(machine, group), checkpoints)
+        job = Job(data, settings, arguments.model_dir, Run(machine, group), checkpoints, sign)
         trained = train_family(arguments.models, job)
         if arguments.cross_validate and group.rank == 0:  # last, as it has no checkpoints
             results = {name: cross_validation.cross_validate(name, data, settings) for name in trained}
@@ -101,6 +109,7 @@ class Job:
     model_dir: Path
     run: Run
     checkpoints: Checkpoints
+    sign: Sign | None
 
 
 def train_family(models: Sequence[str], job: Job) -> list[str]:
@@ -141,7 +150,7 @@ def train_one(name: str, job: Job) -> None:
         fitted = fit(name, job.data, job.settings, report, run)
         if first:
             known = facts(name, fitted, job.settings)
-            archive.write(path, job.data, fitted.model, known)
+            archive.write(path, job.data, fitted.model, known, job.sign)
             print_validation(name, known["validation"])
             job.checkpoints.finish(name, path.read_bytes())
 
@@ -155,7 +164,8 @@ def facts(name: str, fitted: Fitted, settings: Settings) -> dict[str, Any]:
         f"sampled_hr@{depth}": quality.sampled_hr,
         f"sampled_ndcg@{depth}": quality.sampled_ndcg,
     }
-    return {"model": name, "epochs": fitted.epochs, "hyperparameters": asdict(settings), "validation": validation}
+    found = {"model": name, "epochs": fitted.epochs, "hyperparameters": asdict(settings), "validation": validation}
+    return {**found, "blend_below": settings.blend_below} if settings.blend_below else found
 
 
 def print_validation(name: str, validation: Mapping[str, float]) -> None:

@@ -65,6 +65,9 @@ class Host(Protocol):
     def close(self, request: Request, note: str) -> None:
         """Say why, close the request and remove its branch."""
 
+    def comment(self, request: Request, marker: str, body: str) -> None:
+        """Put `body` in the place of the own comment that begins with `marker`, or add it."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -77,6 +80,7 @@ class Place:
 
 
 HOSTS: dict[str, str] = {
+    "github": "gitops.hosts.github",  # github.com and GitHub Enterprise Server
     "gitlab": "gitops.hosts.gitlab",  # GitLab, and what speaks its API
 }
 

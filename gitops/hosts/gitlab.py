@@ -11,6 +11,7 @@ from gitlab.exceptions import GitlabError
 
 from gitops.errors import GitopsError
 from gitops.hosts import Change, ConflictError, Place, Request
+from pipelines import crash
 
 CONNECT_RETRIES = 4
 MERGE_SECONDS = 600.0  # a request may have to wait for its own CI pipeline; the propose build has 15 minutes
@@ -80,6 +81,7 @@ class GitLab:
     def open(self, change: Change, base: str) -> Request:
         with _asked(f"{change.branch}: cannot be proposed"):
             head = self._commit(change, base)
+            crash.point("host:after-commit")
             created = self.project.mergerequests.create(
                 {
                     "source_branch": change.branch,
@@ -137,6 +139,26 @@ class GitLab:
             live.state_event = "close"
             live.save()
             self._delete_branch(request.branch)
+
+    def comment(self, request: Request, marker: str, body: str) -> None:
+        with _asked(f"{request.url}: cannot be commented on"):
+            live = self.project.mergerequests.get(request.number, lazy=True)
+            for note in live.notes.list(iterator=True):
+                if note.body.startswith(marker) and self._saved(note, body):
+                    return
+            live.notes.create({"body": body})
+
+    @staticmethod
+    def _saved(note: Any, body: str) -> bool:
+        """Change a note; False for somebody else's, who wrote our marker."""
+        note.body = body
+        try:
+            note.save()
+        except GitlabError as error:
+            if error.response_code != 403:
+                raise
+            return False
+        return True
 
     def _delete_branch(self, name: str) -> None:
         try:

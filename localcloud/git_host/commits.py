@@ -4,7 +4,7 @@ import base64
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,13 +16,36 @@ _PLAIN = ("100644", "100755")  # the modes of files; a link and a submodule have
 _USAGE = 129  # how git says that it does not know an option
 
 
-def merge(repository: Repository, request: tuple[str, str], message: str, user: User) -> str:
-    """Push a merge commit of two branches (target, source); its sha. CloudError 422 if git cannot merge them."""
+@dataclass(frozen=True)
+class Landing:
+    """How a request's commits reach the target branch: the project's `merge_method`, merge or ff; squashed or not."""
+
+    method: str
+    squash: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What a merge left: the squash commit and the merge commit, None where its method makes none."""
+
+    squash: str | None
+    merge: str | None
+
+
+def merge(repository: Repository, request: tuple[str, str], landing: Landing, user: User) -> Landed:
+    """Push what merging two branches (target, source) gives. CloudError 422 if git cannot merge them."""
     target, source = (repository.object(f"refs/heads/{branch}") for branch in request)
     tree = _merged(repository, target, source)
     if tree is None:
         raise CloudError("Conflict", "Branch cannot be merged", 422)
-    return _push(repository, request[0], _written(repository, tree, (target, source), message, user), user)
+    squashed = _written(repository, tree, (target,), landing.message, user) if landing.squash else None
+    head = squashed or source
+    if landing.method == "ff":
+        _push(repository, request[0], head, user)
+        return Landed(squashed, None)
+    merged = _written(repository, tree, (target, head), landing.message, user)
+    return Landed(squashed, _push(repository, request[0], merged, user))
 
 
 def merges(repository: Repository, target: str, source: str) -> bool:

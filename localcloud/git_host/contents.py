@@ -6,11 +6,28 @@ from typing import Any
 
 from ..service import CloudError
 from . import commits
+from .accounts import MAINTAINER
 from .call import Answer, Call, is_true
 from .merge_requests import moment
 
 
 def get_project(call: Call) -> Any:
+    return call.project.shown()
+
+
+METHODS, SQUASHING = ("merge", "ff"), ("never", "always", "default_on", "default_off")
+
+
+def update_project(call: Call) -> Any:
+    """How merge requests are merged; nothing else of a project can be changed here."""
+    if call.user.access_level < MAINTAINER:
+        raise CloudError("Forbidden", "403 Forbidden", 403)
+    with call.project.lock:
+        for name, known in (("merge_method", METHODS), ("squash_option", SQUASHING)):
+            given = call.given.get(name, getattr(call.project, name))
+            if given not in known:
+                raise CloudError("BadRequest", f"localcloud does not implement {name} {given!r}", 400)
+            setattr(call.project, name, given)
     return call.project.shown()
 
 

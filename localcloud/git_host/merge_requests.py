@@ -60,6 +60,7 @@ class MergeRequest:
     head: str | None = None
     base: str | None = None
     merge_commit: str | None = None
+    squash_commit: str | None = None
     approvals: dict[User, str] = field(default_factory=dict)
     notes: dict[int, Note] = field(default_factory=dict)
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
@@ -85,14 +86,17 @@ def needs_approval(paths: Iterable[str]) -> bool:
     return any(path.startswith(PROTECTED_PATHS) for path in paths)
 
 
-def merge_status(request: MergeRequest, user: User, paths: Iterable[str], clean: bool) -> str:
-    """GitLab's detailed_merge_status, as it stands for `user`; `mergeable` is the only one that lets them merge."""
+def merge_status(request: MergeRequest, user: User, paths: Iterable[str], hindrance: str | None) -> str:
+    """GitLab's detailed_merge_status, as it stands for `user`; `mergeable` is the only one that lets them merge.
+
+    `hindrance`: what git has against it, conflict or need_rebase.
+    """
     if request.state != "opened":
         return "not_open"
     if request.draft:
         return "draft_status"
-    if not clean:
-        return "conflict"
+    if hindrance:
+        return hindrance
     others = [approver for approver in [*request.approvers(request.head), user] if approver != request.author]
     if needs_approval(paths) and not others:
         return "not_approved"

@@ -24,6 +24,8 @@ class Project:
     statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
+    merge_method: str = "merge"
+    squash_option: str = "default_off"
     _clean: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def shown(self) -> dict[str, Any]:
@@ -36,7 +38,8 @@ class Project:
             "default_branch": self.repository.default_branch,
             "web_url": self.url,
             "http_url_to_repo": f"{self.url}.git",
-            "merge_method": "merge",
+            "merge_method": self.merge_method,
+            "squash_option": self.squash_option,
             "visibility": "private",
             "archived": False,
         }
@@ -106,13 +109,18 @@ class Project:
     def status(self, request: MergeRequest, user: User) -> str:
         """detailed_merge_status for a user."""
         paths = self.repository.paths(request.base, request.head) if request.base and request.head else []
-        return merge_status(request, user, paths, self._merges(request))
+        return merge_status(request, user, paths, self._hindrance(request))
 
-    def _merges(self, request: MergeRequest) -> bool:
+    def _hindrance(self, request: MergeRequest) -> str | None:
+        """Why git cannot merge as the project merges: conflict, or need_rebase where only fast-forwards are allowed."""
         target = self.repository.branches().get(request.target)
-        if request.state != "opened" or not target or not request.head:
-            return False
-        pair = (target, request.head)
+        if request.state != "opened" or not target or not request.head or not self._clean_merge(target, request.head):
+            return "conflict"
+        behind = self.merge_method == "ff" and request.base != target
+        return "need_rebase" if behind else None
+
+    def _clean_merge(self, target: str, head: str) -> bool:
+        pair = (target, head)
         if pair not in self._clean:
             self._clean[pair] = merges(self.repository, *pair)
         return self._clean[pair]
@@ -139,7 +147,7 @@ class Project:
             "target_branch": request.target,
             "sha": request.head,
             "merge_commit_sha": request.merge_commit,
-            "squash_commit_sha": None,
+            "squash_commit_sha": request.squash_commit,
             "merge_user": request.merged_by.shown() if request.merged_by else None,
             "merged_by": request.merged_by.shown() if request.merged_by else None,
             "created_at": request.created,

@@ -100,15 +100,21 @@ def merge_request(call: Call) -> Any:
             raise CloudError("NotAllowed", f"405 Method Not Allowed: the merge request is {status}", 405)
         if call.given.get("sha") not in (None, request.head):
             raise CloudError("Conflict", "SHA does not match HEAD of source branch", 409)
-        if is_true(call.given.get("squash")):
-            raise CloudError("BadRequest", "localcloud does not implement squash", 400)
-        message = call.given.get("merge_commit_message") or _message(call, request)
-        branches = (request.target, request.source)
-        request.merge_commit = commits.merge(call.project.repository, branches, message, call.user)
+        branches, landing = (request.target, request.source), _landing(call, request)
+        landed = commits.merge(call.project.repository, branches, landing, call.user)
+        request.merge_commit, request.squash_commit = landed.merge, landed.squash
         request.state, request.merged, request.merged_by = "merged", moment(), call.user
         if is_true(call.given.get("should_remove_source_branch", request.remove_source)):
             call.project.repository.set_branch(request.source, None)
     return get_request(call)
+
+
+def _landing(call: Call, request: MergeRequest) -> commits.Landing:
+    """As the project merges; its squash option `always` or `never` outweighs what the caller asks for."""
+    options = {"always": True, "never": False}
+    squash = options.get(call.project.squash_option, is_true(call.given.get("squash")))
+    message = str(call.given.get("merge_commit_message") or _message(call, request))
+    return commits.Landing(call.project.merge_method, squash, message)
 
 
 def _message(call: Call, request: MergeRequest) -> str:

@@ -14,6 +14,7 @@ _REQUEST = "/merge_requests/{iid}"
 # paths below /api/v4/projects/{project}
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "", contents.get_project),
+    ("PUT", "", contents.update_project),
     ("GET", f"{_REPOSITORY}/branches", contents.list_branches),
     ("POST", f"{_REPOSITORY}/branches", contents.create_branch),
     ("GET", f"{_REPOSITORY}/branches/{{branch}}", contents.get_branch),

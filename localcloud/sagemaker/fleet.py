@@ -174,8 +174,8 @@ def _share(production: Variant, shadow: Variant) -> float:
 
 
 def _taken(variant: Variant) -> Server:
-    """The least busy server of a variant, one request busier."""
-    server = min(variant.servers, key=lambda item: item.in_flight)
+    """The least busy server of a variant, one request busier; one whose container is down only if all are."""
+    server = min(variant.servers, key=lambda item: (not item.serving, item.in_flight))
     server.in_flight += 1
     return server
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 PING_SECONDS = 0.02
 INVOKE_SECONDS = 60.0  # SageMaker's own limit for a container's answer
-RESTARTS = 3
+# a container that ends is started again, one that never becomes healthy at growing intervals
+RESTART_SECONDS, MOST_RESTART_SECONDS = 0.05, 10.0
 STOP_SECONDS = 10.0
 
 
@@ -59,6 +60,7 @@ class Server:
         self._name = secrets.token_hex(8)
         self._base = folder(cloud, "servers", self._name)
         self._stopping = threading.Event()
+        self._healthy = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._pool = urllib3.HTTPConnectionPool("127.0.0.1", 1)
         self.models = self._multi_model() if spec.container.get("Mode") == MULTI_MODEL else None
@@ -79,6 +81,11 @@ class Server:
             raise ServerError(error.message) from error
         self._await_health()
         threading.Thread(target=self._keep_alive, name=f"keep {self._name}", daemon=True).start()
+
+    @property
+    def serving(self) -> bool:
+        """Whether its container has answered its ping and still runs."""
+        return self._healthy.is_set() and self._running()
 
     def invoke(self, call: Call) -> Reply:
         """The reply of the model, in a multi-model container of the one that the call is for."""
@@ -151,7 +158,8 @@ class Server:
     def _await_health(self) -> None:
         deadline = time.monotonic() + self.spec.seconds
         while time.monotonic() < deadline and self._running() and not self._stopping.is_set():
-            if self._healthy():
+            if self._pings():
+                self._healthy.set()
                 return
             time.sleep(PING_SECONDS)
         raise ServerError(
@@ -159,7 +167,7 @@ class Server:
             f"Please check CloudWatch logs in {self.spec.log[0]}."
         )
 
-    def _healthy(self) -> bool:
+    def _pings(self) -> bool:
         try:
             return self._pool.request("GET", "/ping", retries=False, timeout=2.0).status == 200
         except HTTPError:
@@ -169,17 +177,23 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def _keep_alive(self) -> None:
-        for _ in range(RESTARTS):
+        failures = 0
+        while True:
             if self._process:
                 self._process.wait()
-            if self._stopping.is_set():
+            self._healthy.clear()
+            if self._stopping.wait(min(RESTART_SECONDS * 2**failures, MOST_RESTART_SECONDS)):
                 return
             self._log([f"container {self._name} ended unexpectedly; SageMaker starts it again"])
             try:
                 self._launch()
                 self._await_health()
+                failures = 0
             except (ServerError, OSError, RuntimeError) as error:
+                failures += 1
                 self._log([str(error)])
+                if self._process:
+                    self._cloud.processes.stop(self._process, 0)
 
     def _follow(self, process: "subprocess.Popen[bytes]", file: IO[bytes]) -> None:
         with file:

@@ -94,12 +94,11 @@ def _thinned(values: list[float]) -> list[float]:
 
 
 def _batches(cloud: "Cloud") -> Batches[Sample]:
-    with lock(cloud):
-        kept = table(cloud, "traffic")
-        if not kept:
-            kept["batches"] = Batches("endpoint metrics", lambda samples: _send(cloud, samples))
-        found: Batches[Sample] = kept["batches"]
-        return found
+    kept: dict[str, Batches[Sample]] = table(cloud, "traffic")
+    if not kept:
+        with lock(cloud):
+            kept.setdefault("batches", Batches("endpoint metrics", lambda samples: _send(cloud, samples)))
+    return kept["batches"]
 
 
 def _send(cloud: "Cloud", samples: list[Sample]) -> None:

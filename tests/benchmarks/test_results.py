@@ -75,6 +75,19 @@ def test_a_report_replaces_what_is_between_the_markers_and_nothing_else(tmp_path
     assert "extrapolated from 50 steps" in text
 
 
+def test_a_section_of_a_page_has_its_own_markers(tmp_path: Path):
+    results.write(tmp_path / "training.json", example())
+    page = tmp_path / "page.md"
+    markers = "<!-- results{}: python -m benchmarks.report -->\n{}\n<!-- end of results{} -->\n"
+    page.write_text(markers.format("", "old", "") + markers.format(" of serving", "older", " of serving"))
+    done = report(tmp_path / "training.json", "--into", page, "--section", "serving")
+    assert done.returncode == 0, done.stderr
+    text = page.read_text()
+    assert "old\n<!-- end of results -->" in text
+    assert "older" not in text
+    assert text.index("of serving") < text.index("| fast |") < text.index("end of results of serving")
+
+
 def test_a_file_that_no_benchmark_wrote_is_refused_in_one_line(tmp_path: Path):
     (tmp_path / "other.json").write_text("{}")
     done = report(tmp_path / "other.json")

@@ -21,8 +21,20 @@ def decision(verdict: str = "pass", **more: Any) -> dict[str, Any]:
         "register": verdict != "fail",
         "reasons": ["ndcg@10 is 0.0312, within what is asked"],
         "findings": [
-            {"verdict": "pass", "finding": "ndcg@10 is 0.0312, within what is asked"},
-            {"verdict": "pass", "finding": "801 holdout users"},
+            {
+                "verdict": "pass",
+                "finding": "ndcg@10 is 0.0312, within what is asked",
+                "rule": "ndcg@10 at least 0.02",
+                **interval,
+                "users": 801,
+            },
+            {
+                "verdict": "pass",
+                "finding": "801 holdout users",
+                "rule": "at least 200 holdout users",
+                "value": 801,
+                "users": 801,
+            },
             {"verdict": verdict, "finding": "ndcg@10 is 0.0312, popularity's 0.0201"},
         ],
         "model": "neumf",

@@ -1,6 +1,7 @@
 """A serving image for the tests: answers the archive's own golden requests, and fails in the ways it is told to.
 
-The archive's `behaviour` member says how: `good`, `wrong` (another answer), `slow`, or `sick` (never healthy).
+The archive's `behaviour` member says how: `good`, `wrong` (another answer), `slow`, `tardy` (a little slow), or `sick`
+(never healthy).
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from typing import Any
 from gitops.deployment import Release
 
 SERVER = """
-import json, os, signal, sys, time
+import hashlib, json, os, signal, sys, time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -22,6 +23,9 @@ MODEL = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "model"
 BEHAVIOUR = (MODEL / "behaviour").read_text()
 LINES = [json.loads(line) for line in (MODEL / "golden.jsonl").read_text().splitlines()]
 NAMES = {"name": os.environ["MODEL_NAME"], "version": os.environ["MODEL_VERSION"], "runId": os.environ["RUN_ID"]}
+DIGEST = hashlib.sha256((MODEL / "manifest.json").read_bytes()).hexdigest()
+if DIGEST != os.environ["MANIFEST_SHA256"]:
+    sys.exit("the manifest is another one")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -33,9 +37,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if BEHAVIOUR == "slow":
-            time.sleep(0.2)
-        line = next(line for line in LINES if line["request"] == request)
+        time.sleep({"slow": 0.2, "tardy": 0.03}.get(BEHAVIOUR, 0))
+        line = next((line for line in LINES if line["request"] == request), LINES[0])
         ids = reversed(line["itemIds"]) if BEHAVIOUR == "wrong" else line["itemIds"]
         items = [{"itemId": item, "score": score} for item, score in zip(ids, line["scores"])]
         self.answer(200, {"itemList": items, "model": NAMES})
@@ -92,7 +95,7 @@ class Registry:
         """A registered archive of its own."""
         run_id = run_id or uuid.uuid4().hex * 2
         line = {"request": {"userId": run_id}, "itemIds": ["a", "b"], "scores": [0.9, 0.1]}
-        archive = packed({"golden.jsonl": json.dumps(line) + "\n", "behaviour": behaviour})
+        archive = packed({"golden.jsonl": json.dumps(line) + "\n", "manifest.json": run_id, "behaviour": behaviour})
         sha, key = hashlib.sha256(archive).hexdigest(), f"archives/{run_id}/model.tar.gz"
         self.s3.put_object(Bucket="images-bucket", Key=key, Body=archive)
         uri = f"s3://images-bucket/{key}"

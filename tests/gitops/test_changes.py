@@ -82,3 +82,37 @@ def test_folding_loses_no_class_that_acts(paths, budget):
     fitted = changes.fit({"changedFiles": paths, "truncated": False}, budget)
     acting = {changes.classify(path).name for path in paths} - {"other"}
     assert {changes.classify(path).name for path in fitted["changedFiles"]} - {"other"} == acting
+
+
+# what each class's build writes to the branch, as commits of its own; a test of the loop, not of the builds
+WRITTEN = {
+    "retrain": ("deploy/staging/ncf.yml", "deploy/production/ncf.yml", "releases/ncf/ncf-0123456789ab.json"),
+    "reconcile staging": ("deploy/staging/ncf.yml",),  # the revert of a release that was rolled back
+    "reconcile production": ("deploy/production/ncf.yml",),
+}
+BY_TIME_AND_DATA = ("params/ncf.data.yml",)  # of the schedule, of new data and of drift: no push starts those
+
+
+def led_to(paths: tuple[str, ...]) -> set[str]:
+    """The classes that a commit to these paths starts, and all that their own commits start."""
+    reached: set[str] = set()
+    coming = [changes.classify(path).name for path in paths]
+    while coming:
+        kind = coming.pop()
+        if kind not in reached:
+            reached.add(kind)
+            coming += [changes.classify(path).name for path in WRITTEN.get(kind, ())]
+    return reached
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in (*changes.CLASSES, changes.OTHER)])
+def test_no_commit_of_a_build_leads_back_to_training_or_to_the_other_environment(kind):
+    reached = led_to(WRITTEN.get(kind, ()))
+    assert "retrain" not in reached
+    assert "image" not in reached
+    if kind.startswith("reconcile"):
+        assert reached == {kind}
+
+
+def test_a_data_lock_written_by_a_bot_trains_once_and_ends_in_deployments():
+    assert led_to(BY_TIME_AND_DATA) == {"retrain", "reconcile staging", "reconcile production", "evidence"}

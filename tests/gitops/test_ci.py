@@ -50,7 +50,7 @@ def test_a_push_to_main_notifies_and_plans_nothing(ci):
     assert {job for job in JOBS if runs(ci, job, PUSH)} == {"lint", "tests", "notify"}
 
 
-def test_a_merge_request_is_planned_and_notifies_nothing(ci):
+def test_f58_a_merge_request_is_planned_and_notifies_nothing(ci):
     assert {job for job in JOBS if runs(ci, job, REQUEST)} == {"lint", "tests", "plan"}
 
 
@@ -80,7 +80,7 @@ def test_commits_are_fetched_in_full(ci):
     assert ci["variables"]["GIT_DEPTH"] == "0"
 
 
-def test_only_notify_gets_a_token_and_no_job_a_key(ci):
+def test_f58_only_notify_gets_a_token_and_no_job_a_key(ci):
     assert [job for job in sorted(JOBS) if "id_tokens" in ci[job]] == ["notify"]
     assert ci["notify"]["id_tokens"] == {"AWS_ID_TOKEN": {"aud": "sts.amazonaws.com"}}
     assert not re.search(r"AWS_(SECRET_)?ACCESS_KEY|AWS_SESSION_TOKEN", FILE.read_text())
@@ -92,7 +92,8 @@ def test_each_job_runs_the_commands_people_run(ci):
         for line in ci[job]["script"]:
             target = re.fullmatch(r"make (\w+)", line)
             known = target and re.search(rf"^{target[1]}:", makefile, flags=re.M)
-            assert known or line.startswith((".venv/bin/python -m gitops", "umask 077")), line
+            ours = (".venv/bin/python -m gitops", "umask 077", "git worktree add --detach .base", "cd .base")
+            assert known or line.startswith(ours), line
 
 
 @pytest.mark.parametrize("job", ["plan", "notify"])
@@ -100,5 +101,14 @@ def test_the_program_takes_the_arguments_the_job_gives(ci, job):
     from gitops.__main__ import parser
 
     (line,) = [line for line in ci[job]["script"] if "gitops" in line]
-    words = [word.strip('"') for word in line.split()[3:]]
+    words = [word.strip('"').replace("${GIT_TOKEN:+--post}", "--post") for word in line.split()[3:]]
     assert parser().parse_args(words).command == job
+
+
+def test_f58_the_plan_job_runs_the_bases_code_and_posts_only_with_a_token(ci):
+    """A fork's merge request: its own Makefile, lock and gitops/ stay untouched, and it has no token."""
+    script = ci["plan"]["script"]
+    assert script[:2] == ['git worktree add --detach .base "$CI_MERGE_REQUEST_DIFF_BASE_SHA"', "cd .base"]
+    assert not {"id_tokens", "variables", "secrets", "before_script", "cache"} & set(ci["plan"])
+    assert "before_script" not in ci["default"]
+    assert [line.rpartition(" ")[2] for line in script if "gitops" in line] == ["${GIT_TOKEN:+--post}"]

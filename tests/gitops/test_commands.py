@@ -76,7 +76,7 @@ def test_a_refused_call_names_the_operation(repository, localcloud):
     assert "AWS refused PutObject: NoSuchBucket" in done.stderr
 
 
-def test_settings_never_show_the_token():
+def test_f57_settings_never_show_the_token():
     assert "secret" not in repr(settings.read({"GIT_TOKEN": "secret"}))
 
 

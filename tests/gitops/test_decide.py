@@ -41,7 +41,7 @@ def test_another_config_in_service_is_updated():
 def test_a_spec_that_was_rolled_back_is_not_tried_again():
     rolled_back = seen("InService", attempt_digest="d1", attempt_modified="t0")
     action = decide(ASKED, rolled_back)
-    assert action.kind is Kind.REFUSE
+    assert action.kind is Kind.CLOSED
     assert "rolled back" in action.reason
     assert decide(Desired("config-new", "d2"), rolled_back).kind is Kind.UPDATE
 

@@ -169,7 +169,7 @@ def test_hits_are_counted_per_variant_and_strategy_with_their_positions(localclo
         ],
         "p/film/b/2026/11/09/23/00-00-000-x.jsonl": [captured(answer("r3", "m1") + "\n" + answer("r4", "m9"))],
         "p/film/b/2026/11/01/23/00-00-000-x.jsonl": [captured(answer("r9", "m1"))],
-        "p/film/b/2026/11/10/23/00-00-000-x.jsonl": [b"not json", captured("nor this"), captured('{"x": []}')],
+        "p/film/b/2026/11/10/23/00-00-000-x.jsonl": [captured("no JSON"), captured('{"x": []}')],
     }  # fmt: skip
     for key, rows in lines.items():
         s3.put_object(Bucket=bucket, Key=key, Body=b"\n".join(rows) + b"\n")

@@ -27,6 +27,7 @@ class Origin:
     clone: Repository
     place: Place
     reviewer: object
+    origin: Path
 
     def commit(self, files: dict[str, str | None]) -> str:
         """Someone pushes to main."""
@@ -45,7 +46,7 @@ def team(localcloud, tmp_path) -> Origin:
     clone.git("remote", "add", "origin", str(bare))
     place = Place(localcloud.git_url, name, "main", localcloud.tokens["bot"])
     reviewer = python_gitlab.Gitlab(localcloud.git_url, private_token=localcloud.tokens["reviewer"]).projects.get(name)
-    return Origin(hosts.connect("gitlab", place), clone, place, reviewer)
+    return Origin(hosts.connect("gitlab", place), clone, place, reviewer, bare)
 
 
 def change(branch: str = "topic", draft: bool = False, **files: str) -> Change:
@@ -87,7 +88,7 @@ def test_a_branch_left_by_a_killed_run_is_begun_again(team):
     assert team.host.read("b.txt", "main") == "b"
 
 
-def test_a_request_that_conflicts_says_so(team):
+def test_f34_a_request_that_conflicts_says_so(team):
     request = team.host.open(change(**{"README.md": "ours\n"}), team.host.head())
     team.commit({"README.md": "theirs\n"})
     with pytest.raises(ConflictError):
@@ -153,7 +154,7 @@ def test_a_place_that_does_not_answer_is_explained(team, field, value, sentence)
 
 
 def test_an_unknown_provider_is_refused(team):
-    with pytest.raises(GitopsError, match="must be one of gitlab"):
+    with pytest.raises(GitopsError, match="must be one of github, gitlab"):
         hosts.connect("sourceforge", team.place)
 
 
@@ -177,3 +178,39 @@ def test_a_candidate_is_released_and_promoted_through_the_api(team):
     count = len(said)
     Proposer(team.host, POLICY, candidate(2), said.append).all()
     assert [line.split(":")[1] for line in said[count:]] == [" ncf-000000000002 is there already"] * 2
+
+
+@pytest.mark.parametrize(("method", "squash"), [("merge", "always"), ("ff", "never"), ("ff", "always")])
+def test_releases_and_promotions_survive_however_the_host_merges(team, method, squash):
+    """What is deployed and what was proposed is read from files and requests, never from the shape of history."""
+    team.reviewer.merge_method, team.reviewer.squash_option = method, squash
+    team.reviewer.save()
+    said: list[str] = []
+    for number in (1, 2):
+        Proposer(team.host, POLICY, candidate(number), said.append).all()
+        (request,) = team.host.opened("promote/production/")
+        live = team.reviewer.mergerequests.get(request.number)
+        live.approve()
+        live.merge()
+        count = len(said)
+        Proposer(team.host, POLICY, candidate(number), said.append).all()
+        assert [line.split(": ")[1] for line in said[count:]] == [f"ncf-{number:012x} is there already"] * 2
+    parents = git.text("log", "--first-parent", "-4", "--format=%P", "main", cwd=team.origin).splitlines()
+    assert {len(line.split()) for line in parents} == ({2} if method == "merge" else {1})
+    assert [team.host.contains(team.host.find(f"promote/production/ncf-{n:012x}")[0].head) for n in (1, 2)] == [
+        squash == "never"
+    ] * 2
+    assert sorted(path for path in git.changed("", "main", team.origin) if path.startswith("releases/")) == [
+        f"releases/ncf/ncf-{n:012x}.json" for n in (1, 2)
+    ]
+
+
+def test_a_fast_forward_that_needs_a_rebase_is_begun_again_from_the_new_head(team):
+    team.reviewer.merge_method = "ff"
+    team.reviewer.save()
+    request = team.host.open(change(**{"a.txt": "ours\n"}), team.host.head())
+    team.commit({"b.txt": "theirs\n"})
+    with pytest.raises(ConflictError, match="need_rebase"):
+        team.host.merge(request)
+    again = team.host.open(change("again", **{"a.txt": "ours\n"}), team.host.head())
+    assert team.host.merge(again) == team.host.head() == again.head

@@ -1,9 +1,13 @@
+import base64
+import hashlib
 import io
 import json
 import tarfile
 import uuid
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,8 +40,6 @@ def stored(localcloud):
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
 
     def store(data: bytes) -> tuple:
-        import hashlib
-
         key = f"{uuid.uuid4().hex}/model.tar.gz"
         s3.put_object(Bucket=name, Key=key, Body=data)
         return s3, f"s3://{name}/{key}", hashlib.sha256(data).hexdigest()
@@ -47,20 +49,26 @@ def stored(localcloud):
 
 def test_golden_requests_are_read_out_of_the_archive(stored):
     line = json.dumps({**LINE, "itemIds": ["a", "b", "c"], "scores": [0.9, 0.5, 0.1]}).encode()
-    assert golden.read(*stored(archive({"manifest.json": b"{}", "golden.jsonl": line}))) == [GOLDEN]
+    found = golden.read(*stored(archive({"manifest.json": b"{}", "golden.jsonl": line})))
+    assert found == golden.Contents([GOLDEN], hashlib.sha256(b"{}").hexdigest())
 
 
-def test_an_archive_of_another_digest_is_refused(stored):
+def test_f14_an_archive_of_another_digest_is_refused(stored):
     s3, uri, _ = stored(archive({"golden.jsonl": b"{}"}))
     with pytest.raises(GitopsError, match="changed since"):
         golden.read(s3, uri, "0" * 64)
 
 
+def lacking(text: bytes) -> bytes:
+    return archive({"manifest.json": b"{}", "golden.jsonl": text})
+
+
 WRONG = {
-    "no golden": (archive({"a": b""}), "holds no golden.jsonl"),
-    "empty": (archive({"golden.jsonl": b""}), "is empty"),
-    "no json": (archive({"golden.jsonl": b"{\n"}), "line 1 is not"),
-    "lengths": (archive({"golden.jsonl": b'{"request": {}, "itemIds": ["a"], "scores": []}'}), "one score per item"),
+    "no manifest": (archive({"golden.jsonl": b"{}"}), "holds no manifest.json"),
+    "no golden": (archive({"manifest.json": b"{}"}), "holds no golden.jsonl"),
+    "empty": (lacking(b""), "is empty"),
+    "no json": (lacking(b"{\n"), "line 1 is not"),
+    "lengths": (lacking(b'{"request": {}, "itemIds": ["a"], "scores": []}'), "one score per item"),
     "no archive": (b"hello", "not a readable tar.gz"),
     "cut off": (archive({"a": b"x" * 100_000, "golden.jsonl": b"{}"})[:-60], "not a readable tar.gz"),
 }
@@ -71,6 +79,39 @@ def test_an_archive_that_cannot_prove_itself_is_refused(stored, case):
     data, sentence = WRONG[case]
     with pytest.raises(GitopsError, match=sentence):
         golden.read(*stored(data))
+
+
+KEY, OTHER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+PUBLIC = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def signed(text: bytes | None) -> bytes:
+    members = {"manifest.json": b"{}", "golden.jsonl": json.dumps({**LINE, "itemIds": ["a"], "scores": [1]}).encode()}
+    return archive(members if text is None else {**members, "manifest.sig": text})
+
+
+def test_a_signature_by_the_trusted_key_is_taken(stored):
+    assert golden.read(*stored(signed(base64.b64encode(KEY.sign(b"{}")))), PUBLIC).requests
+
+
+UNTRUSTED = {
+    "none": (None, "is not signed"),
+    "another key's": (base64.b64encode(OTHER.sign(b"{}")), "not by the key"),
+    "of another manifest": (base64.b64encode(KEY.sign(b"{ }")), "not by the key"),
+    "no base64": (b"\xff\xff", "not by the key"),
+}
+
+
+@pytest.mark.parametrize("case", UNTRUSTED)
+def test_f52_an_archive_that_is_not_signed_by_the_trusted_key_is_refused(stored, case):
+    signature, sentence = UNTRUSTED[case]
+    with pytest.raises(GitopsError, match=sentence):
+        golden.read(*stored(signed(signature)), PUBLIC)
+
+
+def test_a_public_key_that_is_none_is_refused_by_name(stored):
+    with pytest.raises(GitopsError, match=r"verify\.public_key"):
+        golden.read(*stored(signed(None)), "no key")
 
 
 def test_a_missing_archive_is_refused(stored):

@@ -130,7 +130,7 @@ def test_a_source_is_written_once(repository, target):
     assert target.s3.get_object(Bucket=target.bucket, Key=source.key(sha))["Body"].read() == b"first"
 
 
-def test_an_older_commit_does_not_move_the_head_back_but_is_still_announced(repository, target):
+def test_f02_an_older_commit_does_not_move_the_head_back_but_is_still_announced(repository, target):
     first = repository.git("rev-parse", "HEAD")
     second = repository.commit({"README.md": "2"})
     said: list[str] = []
@@ -141,7 +141,7 @@ def test_an_older_commit_does_not_move_the_head_back_but_is_still_announced(repo
     assert any("superseded" in line for line in said)
 
 
-def test_many_notifies_at_once_leave_the_head_at_the_newest(target):
+def test_f02_many_notifies_at_once_leave_the_head_at_the_newest(target):
     heads = [source.Head(f"{number:040}", number, "k") for number in range(1, 9)]
     threads = [threading.Thread(target=source.move_head, args=(target.s3, target.bucket, each)) for each in heads]
     for thread in threads:
@@ -175,14 +175,14 @@ def command(cwd: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("branch", ["topic", "mainline", "not-main", "refs/tags/main"])
-def test_another_branch_is_ignored_in_one_line(repository, branch):
+def test_f05_another_branch_is_ignored_in_one_line(repository, branch):
     sha = repository.git("rev-parse", "HEAD")
     done = command(repository.root, "--branch", branch, "--before", ZERO, "--sha", sha)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"ignored: {branch} is not main, the branch project.yml names\n"
 
 
-def test_a_deleted_branch_is_ignored_in_one_line(repository):
+def test_f05_a_deleted_branch_is_ignored_in_one_line(repository):
     done = command(repository.root, "--branch", "main", "--before", "a" * 40, "--sha", ZERO)
     assert (done.returncode, done.stdout) == (0, "ignored: branch main was deleted\n")
 

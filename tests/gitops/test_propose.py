@@ -127,7 +127,7 @@ def test_a_staging_release_that_was_reverted_is_not_released_again(host):
     assert release(host, "staging") is None
 
 
-def test_a_branch_that_moves_meanwhile_is_begun_again_from_its_new_head(host):
+def test_f34_a_branch_that_moves_meanwhile_is_begun_again_from_its_new_head(host):
     def someone_deploys_another() -> None:
         text = host.read("deploy/staging/ncf.yml", "main")
         host.repository.commit({"deploy/staging/ncf.yml": text.replace("release: null", "release: null #")})
@@ -172,14 +172,54 @@ def test_the_text_of_a_promotion_is_decision_first_and_short(host):
     propose(host, candidate(1))
     body = host.bodies[2]
     assert body.startswith("**PASS**")
-    assert "| pass | ndcg@10 is 0.0312, within what is asked |" in body
+    assert "| ndcg@10 at least 0.02 | 0.0312 | [0.0301, 0.0323] | 801 | pass |" in body
+    assert "| at least 200 holdout users | 801 |  | 801 | pass |" in body
     assert "On the same 801 users of the holdout:" in body
     assert "| **neumf**, this candidate | 0.0312 | [0.0301, 0.0323] |  |" in body
     assert "| popularity, baseline | 0.0201 | [0.0190, 0.0210] | +0.0111 [0.0090, 0.0120] |" in body
     assert "| ease, of the same run | 0.0309 | [0.0301, 0.0323] |  |" in body
-    assert "git revert" in body
+    assert "Rollout: merging starts the deploy build (all_at_once, 0 s under watch, no alarm)" in body
+    assert "Rollback: `python -m gitops rollback production ncf`" in body
+    assert "| report | `s3://film-recommender/steps/Evaluate/1/report.html` |" in body
     assert "+  id: ncf-000000000001" in body
-    assert len(body.splitlines()) <= 60
+    assert unfolded(body) <= 60
+
+
+def unfolded(body: str) -> int:
+    """How many lines a reader sees before they open anything."""
+    return sum(len(part.partition("<details>")[0].splitlines()) for part in body.split("</details>"))
+
+
+CHANGES = {
+    "length": 10,
+    "users": 801,
+    "overlap": 0.714,
+    "identical": 0.02,
+    "first": 0.55,
+    "examples": [{"user": "0a1b2c3d", "before": ["aa", "bb"], "after": ["aa", "cc"]}] * 9,
+}
+
+
+def test_what_changes_for_users_is_said_with_a_few_lists_under_hashed_names():
+    body = described(candidate(1, changes=CHANGES))
+    assert "71 % of a top-10 stays, the first item for 55 % of 801 users, the whole list for 2 %." in body
+    assert "- before: aa bb\n- after: aa **cc**\n" in body
+    assert body.count("user `0a1b2c3d`, 1 of 2 kept") == 3
+
+
+def test_without_a_champion_nothing_is_said_to_change():
+    assert "What changes for users: not known, no champion was compared." in described(candidate(1))
+
+
+def test_many_rules_and_models_are_folded_and_those_that_did_not_pass_come_first():
+    rule = {"verdict": "pass", "finding": "", "rule": "hr@10 at least 0.1", "value": 0.2, "users": 9}
+    doubt = {"verdict": "inconclusive", "finding": "the champion cannot be read"}
+    models = {f"m{number}": {"metrics": {}} for number in range(30)}
+    body = described(candidate(1, findings=[rule] * 40 + [doubt], models=models, changes=CHANGES))
+    assert unfolded(body) <= 60
+    assert "29 more rules" in body
+    first = body.index("| the champion cannot be read | - |  | - | inconclusive |")
+    assert first < body.index("| hr@10 at least 0.1 |")
 
 
 def described(found) -> str:
@@ -202,5 +242,5 @@ def test_what_is_no_number_is_shown_as_a_dash(value):
 
 
 def test_a_finding_cannot_break_out_of_its_row():
-    body = described(candidate(1, findings=[{"verdict": "pass", "finding": "a | b"}]))
-    assert "| pass | a \\| b |" in body
+    body = described(candidate(1, findings=[{"verdict": "pass", "finding": "a | b\n<script>"}]))
+    assert "| a \\| b &lt;script> |" in body

@@ -1,26 +1,22 @@
 """Reconcile against a real localcloud: its endpoints are processes, its rollbacks are rollbacks."""
 
+import hashlib
 import json
-import uuid
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from gitops import deployment, specs, status
 from gitops.errors import GitopsError
-from gitops.reconcile import Cloud, Reconciler
+from gitops.reconcile import Cloud
 from tests.gitops.host import RepositoryHost
-from tests.gitops.repository import project
 from tests.gitops.serving import Registry
-
-ROLE = "arn:aws:iam::123456789012:role/serving"
-FILE = {environment: f"deploy/{environment}/ncf.yml" for environment in ("staging", "production")}
+from tests.gitops.team import FILE, ROLE, at_work, connect
 
 
 @pytest.fixture(scope="module")
 def clients(localcloud) -> Cloud:
-    return Cloud(*(localcloud.client(name) for name in ("sagemaker", "sagemaker-runtime", "s3")))
+    return connect(localcloud)
 
 
 @pytest.fixture(scope="module")
@@ -28,58 +24,10 @@ def registry(clients):
     return Registry(clients.s3, clients.sagemaker)
 
 
-class Team:
-    """A project in a repository, whose checkout is what a deploy build unpacks."""
-
-    def __init__(self, root: Path, clients: Cloud) -> None:
-        self.repository = project(root)
-        self.host = RepositoryHost(self.repository)
-        self.clients = clients
-        self.name = f"t{uuid.uuid4().hex[:8]}"
-        self.said: list[str] = []
-
-    def write(self, release, environment: str = "staging", **lines: str) -> str:
-        """Commit a release, and other lines of the deploy file; returns the sha."""
-        path = FILE[environment]
-        text = deployment.with_release((self.repository.root / path).read_text(), release, Path(path))
-        kept = [line for line in text.splitlines(keepends=True) if line.split(":")[0] not in lines]
-        return self.repository.commit({path: "".join(kept) + "".join(f"{k}: {v}\n" for k, v in lines.items())})
-
-    def reconciler(self, environment: str = "staging") -> Reconciler:
-        return Reconciler(
-            cloud=self.clients,
-            host=self.host,
-            place=specs.Place(self.name, environment, ROLE),
-            commit=self.host.head(),
-            root=self.repository.root,
-            seconds=60,
-            say=self.said.append,
-        )
-
-    def reconcile(self, environment: str = "staging") -> list[str]:
-        self.said.clear()
-        return self.reconciler(environment).all()
-
-    def endpoint(self, environment: str = "staging") -> dict:
-        return self.clients.sagemaker.describe_endpoint(EndpointName=f"{self.name}-ncf-{environment}")
-
-    def serving(self, release, environment: str = "staging") -> dict:
-        """What the container says it is, asked with the release's own golden request."""
-        found = self.clients.sagemaker.describe_model_package(ModelPackageName=release.package_arn)
-        body = json.dumps({"userId": found["CustomerMetadataProperties"]["run_id"]})
-        name = f"{self.name}-ncf-{environment}"
-        answer = self.clients.runtime.invoke_endpoint(EndpointName=name, ContentType="application/json", Body=body)
-        return json.loads(answer["Body"].read())["model"]
-
-
 @pytest.fixture
 def team(tmp_path, clients):
-    found = Team(tmp_path / "origin", clients)
-    yield found
-    for environment in FILE:
-        name = f"{found.name}-ncf-{environment}"
-        if status.observe(clients.sagemaker, name):
-            clients.sagemaker.delete_endpoint(EndpointName=name)
+    with at_work(tmp_path / "origin", clients) as found:
+        yield found
 
 
 def test_a_null_release_deploys_nothing_and_says_so(team):
@@ -169,13 +117,36 @@ def test_an_attempt_noted_before_a_crash_is_made_after_it(team, registry):
     found = team.clients.sagemaker.describe_model_package(ModelPackageName=second.package_arn)
     desired = deployment.load(team.repository.root / FILE["staging"])
     run_id = found["CustomerMetadataProperties"]["run_id"]
-    digest = specs.spec(desired, specs.Place(team.name, "staging", ROLE), run_id).digest
+    facts = {second.id: specs.Facts(run_id, hashlib.sha256(run_id.encode()).hexdigest())}
+    digest = specs.spec(desired, specs.Place(team.name, "staging", ROLE), facts).digest
     tags = {ATTEMPT_DIGEST: digest, ATTEMPT_MODIFIED: live["LastModifiedTime"].isoformat()}
     team.clients.sagemaker.add_tags(
         ResourceArn=live["EndpointArn"], Tags=[{"Key": key, "Value": value} for key, value in tags.items()]
     )
     assert team.reconcile() == []
     assert team.serving(second)["version"] == str(second.version)
+
+
+def block(release, **more) -> str:
+    return json.dumps({"release": release.model_dump(), **more})
+
+
+def test_a_challenger_takes_its_share_and_proves_itself_too(team, registry):
+    champion, challenger = registry.release(), registry.release()
+    team.write(champion, challenger=block(challenger, share=0.25))
+    assert team.reconcile() == []
+    weights = {one["VariantName"]: one["CurrentWeight"] for one in team.endpoint()["ProductionVariants"]}
+    assert weights == {"main": 0.75, "challenger": 0.25}
+    assert any("challenger: golden requests answered" in line for line in team.said)
+    team.write(champion, challenger=block(registry.release("wrong"), share=0.25))
+    (failure,) = team.reconcile()
+    assert "(challenger): 1 of 1 golden requests fail" in failure
+
+
+def test_a_challenger_that_the_registry_does_not_know_is_refused(team, registry):
+    other = registry.release().model_copy(update={"archive_sha256": "0" * 64})
+    team.write(registry.release(), challenger=block(other, share=0.25))
+    assert "was registered for another archive" in team.reconcile()[0]
 
 
 def test_only_production_approves_and_names_the_commit(team, registry):

@@ -37,7 +37,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if body == b"boom" or model == "fails":
             return self.answer(500, b"{}")
         said = {"model": model, "run": os.environ["RUN_ID"], "body": body.decode(), "accept": self.headers["Accept"]}
-        said |= {"pid": os.getpid()} | ({"names": list(os.environ)} if body == b"environment" else {})
+        if body == b"slow":
+            time.sleep(0.5)
+        said |= {"pid": os.getpid(), "variant": self.headers["X-Amzn-SageMaker-Target-Variant"]}
+        said |= ({"names": list(os.environ)} if body == b"environment" else {})
         self.answer(200, json.dumps(said).encode())
 
     def answer(self, status, body):

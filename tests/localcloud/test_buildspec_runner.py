@@ -182,7 +182,7 @@ def test_exported_variables_have_their_last_value_and_buildspec_values_are_liter
     }
 
 
-def test_secrets_are_masked_in_output_commands_and_contexts(feature):
+def test_f57_secrets_are_masked_in_output_commands_and_contexts(feature):
     ran = feature("secrets")
     assert ran.printed == ["token is ***", "no newline ***", "*** as a command"]
     assert SECRET not in "".join(ran.lines) + str(ran.phases)

@@ -148,7 +148,7 @@ def test_the_start_overrides_the_project_which_overrides_the_buildspec(codebuild
     assert {one["name"]: one["value"] for one in exported} == {"A": "buildspec", "B": "project", "C": "start"}
 
 
-def test_secrets_reach_the_build_and_never_the_log(codebuild, project, localcloud):
+def test_f57_secrets_reach_the_build_and_never_the_log(codebuild, project, localcloud):
     secret = f"s-{uuid4().hex}"
     localcloud.client("secretsmanager").create_secret(Name=secret, SecretString='{"token": "t0ps3cret"}')
     variables = [{"name": "TOKEN", "value": f"{secret}:token", "type": "SECRETS_MANAGER"}]

@@ -273,3 +273,26 @@ def test_a_call_that_is_not_answered_is_named(team: Team) -> None:
     with pytest.raises(gitlab.GitlabListError, match=r"localcloud does not implement GET .*/issues"):
         team.bot.issues.list(get_all=True)
     assert len({(method, path) for method, path, _ in ROUTES}) == len(ROUTES)
+
+
+@pytest.mark.parametrize(("method", "squash", "parents"), [("merge", True, 2), ("ff", False, 1), ("ff", True, 1)])
+def test_a_project_says_how_its_requests_are_merged(team: Team, method: str, squash: bool, parents: int):
+    team.reviewer.merge_method = method
+    team.reviewer.save()
+    request = team.propose("docs/a.md")
+    head = team.bot.mergerequests.get(request.iid).sha
+    request.merge(squash=squash)
+    landed = team.bot.branches.get("main").commit
+    assert len(landed["parent_ids"]) == parents
+    merged = team.bot.mergerequests.get(request.iid)
+    assert (merged.squash_commit_sha is not None, merged.merge_commit_sha is not None) == (squash, method == "merge")
+    assert (landed["id"] == head) == (method == "ff" and not squash)
+
+
+def test_how_requests_are_merged_is_the_maintainers_to_say(team: Team):
+    team.bot.squash_option = "always"
+    with pytest.raises(gitlab.exceptions.GitlabError, match="403"):
+        team.bot.save()
+    team.reviewer.merge_method = "octopus"
+    with pytest.raises(gitlab.exceptions.GitlabError, match="octopus"):
+        team.reviewer.save()

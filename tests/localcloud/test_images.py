@@ -74,7 +74,7 @@ def test_an_environment_image_has_no_folder(cloud: Cloud) -> None:
     assert (image.source, image.folder(cloud)) == (ENVIRONMENT, None)
 
 
-def test_other_bytes_than_the_digest_says_are_not_run(cloud: Cloud) -> None:
+def test_f14_other_bytes_than_the_digest_says_are_not_run(cloud: Cloud) -> None:
     address = uri(b"expected")
     upload(cloud, address, archive(("a", b"other")))
     with pytest.raises(CloudError, match="has sha256"):
@@ -86,7 +86,7 @@ def test_other_bytes_than_the_digest_says_are_not_run(cloud: Cloud) -> None:
     [archive(("../outside", b"x")), archive(("/outside", b"x")), archive(link="/etc/passwd"), b"not an archive"],
     ids=["parent", "absolute", "link", "no archive"],
 )
-def test_an_archive_that_reaches_outside_is_not_unpacked(cloud: Cloud, tmp_path: Path, data: bytes) -> None:
+def test_f55_an_archive_that_reaches_outside_is_not_unpacked(cloud: Cloud, tmp_path: Path, data: bytes) -> None:
     image = cloud.images.find(upload(cloud, uri(data), data))
     for _ in range(2):
         with pytest.raises(CloudError, match="image archive"):

@@ -1,7 +1,6 @@
 """Data capture and shadow variants of endpoints, driven through boto3."""
 
 import base64
-import collections
 import json
 import re
 import time
@@ -87,12 +86,12 @@ def test_captured_files_lie_below_the_endpoint_the_variant_and_the_hour(host: Ho
 def test_only_a_share_of_the_calls_is_captured_and_the_rest_is_written_at_the_end(host: Host):
     config = capturing(host, InitialSamplingPercentage=50)
     endpoint = host.serve([host.variant(host.model("half"), "main")], DataCaptureConfig=config)
-    for _ in range(100):
+    for _ in range(50):
         host.ask(endpoint)
     host.endpoints.remove(endpoint)
     host.sagemaker.delete_endpoint(EndpointName=endpoint)
     until(lambda: not host.sagemaker.list_endpoints(NameContains=endpoint)["Endpoints"])
-    assert 25 <= len(captured(host, config)) <= 75  # outside by chance less than once in a million
+    assert 8 <= len(captured(host, config)) <= 42  # outside by chance less than once in a million
 
 
 def test_nothing_is_captured_while_capture_is_off(host: Host):
@@ -126,15 +125,16 @@ def test_a_shadow_answers_copies_and_its_answers_are_captured_but_never_returned
     described = host.sagemaker.describe_endpoint(EndpointName=endpoint)
     assert [row["VariantName"] for row in described["ProductionVariants"]] == ["main"]
     assert [row["VariantName"] for row in described["ShadowProductionVariants"]] == ["shade"]
-    answers = [host.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x", InferenceId=str(n)) for n in range(20)]
+    asked = [{"InferenceId": str(number), "TargetVariant": "main"} for number in range(20)]
+    answers = [host.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x", **each) for each in asked]
     assert {answer["InvokedProductionVariant"] for answer in answers} == {"main"}
     assert {json.loads(answer["Body"].read())["model"] for answer in answers} == {"real"}
     with pytest.raises(ClientError, match="Variant shade"):
         host.ask(endpoint, TargetVariant="shade")
 
     shade = until(lambda: found if len(found := captured(host, config, "shade")) == 20 else None)
-    said = {json.loads(each["captureData"]["endpointOutput"]["data"])["model"] for each in shade}
-    assert said == {"new"}
+    said = [json.loads(each["captureData"]["endpointOutput"]["data"]) for each in shade]
+    assert {(each["model"], each["variant"]) for each in said} == {("new", None)}
     main = until(lambda: found if len(found := captured(host, config, "main")) == 20 else None)
     assert identities(main) == identities(shade)
     until(lambda: host.metric(endpoint, "shade", "Invocations", "Sum") == 20)
@@ -148,18 +148,18 @@ def identities(events: list[dict[str, Any]]) -> set[tuple[str, str]]:
 
 def test_a_shadow_gets_the_share_that_its_weight_is_of_productions(host: Host):
     endpoint = shadowed(host, "tenth", (4, 1))
-    for _ in range(200):
+    for _ in range(80):
         host.ask(endpoint)
-    until(lambda: host.metric(endpoint, "main", "Invocations", "Sum") == 200)
+    until(lambda: host.metric(endpoint, "main", "Invocations", "Sum") == 80)
     time.sleep(1.2)  # the copies' metrics may come one batch later
-    assert 15 <= host.metric(endpoint, "shade", "Invocations", "Sum") <= 90  # 50 expected
+    assert 1 <= host.metric(endpoint, "shade", "Invocations", "Sum") <= 45  # 20 expected
 
 
 @pytest.mark.parametrize("model", ["fails", "hangs", "dies"])
 def test_a_shadow_that_fails_or_hangs_touches_nobody(host: Host, model: str):
     endpoint = shadowed(host, model)
-    said = collections.Counter(host.ask(endpoint)["model"] for _ in range(150))  # more than wait for a shadow
-    assert said == {"real": 150}
+    calls = 150 if model == "hangs" else 20  # more than wait for a shadow
+    assert [host.ask(endpoint)["model"] for _ in range(calls)] == ["real"] * calls
     if model == "fails":
         until(lambda: host.metric(endpoint, "shade", "Invocation5XXErrors", "Sum"))
         assert host.metric(endpoint, "main", "InvocationModelErrors", "Sum") == 0

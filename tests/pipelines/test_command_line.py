@@ -96,7 +96,7 @@ def test_help_starts_without_the_sdk(home: Path):
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def test_no_params_value_reaches_a_shell(home: Path):
+def test_f54_no_params_value_reaches_a_shell(home: Path):
     canary = home / "canary"
     edit(home, "household_id", f'"$(touch {canary})"')
     assert pipelines(home, "run", "--all", "--dry-run").returncode == 1

@@ -249,3 +249,16 @@ def test_what_params_say_about_preparing_reaches_the_program(
         "category": "department",
     }
     assert max(len(word) for word in words) <= 256
+
+
+def test_a_signing_key_is_a_channel_of_training_and_part_of_its_key(
+    given: params.Params, digests: sources.Sources, account: cloud.Cloud
+):
+    before = recompiled(given, digests, account)["Train"]
+    signed = recompiled(given, digests, account, train={"signing_key": "keys/release/ed25519.pem"})["Train"]
+    found = {
+        one["ChannelName"]: one["DataSource"]["S3DataSource"]["S3Uri"] for one in signed["Arguments"]["InputDataConfig"]
+    }
+    assert set(found) == {"train", "signing"}
+    assert found["signing"] == f"s3://{account.bucket}/keys/release/ed25519.pem"
+    assert written(signed) != written(before)

@@ -32,17 +32,17 @@ def test_scalars_mean_what_yaml_1_2_says():
     }  # fmt: skip
 
 
-def test_an_alias_is_refused_with_its_key_and_line():
+def test_f53_an_alias_is_refused_with_its_key_and_line():
     assert refusal("a: 1\nrun: {nonce: *x}") == (
         "params/ncf.yml: run.nonce: line 2: alias *x; write the value out instead"
     )
 
 
-def test_an_anchor_is_refused_even_when_nothing_uses_it():
+def test_f53_an_anchor_is_refused_even_when_nothing_uses_it():
     assert "train: line 1: anchor &x" in refusal("train: &x {seed: 1}")
 
 
-def test_a_tag_is_refused():
+def test_f53_a_tag_is_refused():
     assert "train: line 1: tag" in refusal("train: !!python/object/apply:os.system [id]")
     assert "tag" in refusal("train: !!str 1")
     assert "tag" in refusal("train: ! 1")
@@ -52,7 +52,7 @@ def test_a_merge_key_is_refused():
     assert "merge key" in refusal("a: {<<: {b: 1}}")
 
 
-def test_a_duplicate_key_is_named_at_any_depth():
+def test_f53_a_duplicate_key_is_named_at_any_depth():
     assert refusal("a: {b: [{c: 1, c: 2}]}") == ("params/ncf.yml: a.b[0].c: duplicate key on line 1; keep one of them")
 
 
@@ -61,7 +61,7 @@ def test_a_key_that_is_not_text_is_refused():
     assert "key a list or mapping is not text" in refusal("? [a]\n: b")
 
 
-def test_a_bomb_is_refused_before_it_explodes():
+def test_f53_a_bomb_is_refused_before_it_explodes():
     bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "\n".join(
         f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
     )
@@ -71,15 +71,15 @@ def test_a_bomb_is_refused_before_it_explodes():
 
 
 @pytest.mark.parametrize("text", ["[" * 40 + "]" * 40, "{a: " * 40 + "1" + "}" * 40, "- " * 20_000])
-def test_deep_nesting_is_refused(text: str):
+def test_f53_deep_nesting_is_refused(text: str):
     assert "nested deeper than 12 levels" in refusal(f"a:\n  {text}")
 
 
-def test_too_many_values_are_refused():
+def test_f53_too_many_values_are_refused():
     assert "more than 10000 values" in refusal("a: [" + "1," * 11_000 + "]")
 
 
-def test_more_than_64_kib_is_refused(tmp_path: Path):
+def test_f53_more_than_64_kib_is_refused(tmp_path: Path):
     assert "larger than 64 KiB" in refusal("# " + "x" * 70_000 + "\na: 1")
     large = tmp_path / "large.yml"
     large.write_text("a: 1 # " + "x" * 70_000)

@@ -120,7 +120,7 @@ def test_another_definition_updates_the_pipeline_and_starts_the_new_version(
 
 
 @pytest.mark.parametrize("status", ["Failed", "Stopped"])
-def test_a_failed_run_is_continued_once(clients: Clients, account: Cloud, run: runs.Run, status: str):
+def test_f10_a_failed_run_is_continued_once(clients: Clients, account: Cloud, run: runs.Run, status: str):
     first = start(clients, account, run)
     ended(clients, status, {"StepName": "Prepare", "StepStatus": "Failed"})
     again = start(clients, account, run)

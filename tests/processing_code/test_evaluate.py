@@ -216,7 +216,7 @@ def test_segments_and_categories_are_measured_where_the_data_has_them(prepared: 
     ]
 
 
-def test_a_champion_is_scored_on_the_same_holdout(prepared: Path, tmp_path: Path):
+def test_f33_a_champion_is_scored_on_the_same_holdout(prepared: Path, tmp_path: Path):
     found = decision(prepared, tmp_path, training_jobs.champion(tmp_path / "champion"))
     assert found["verdict"] == "pass"
     assert found["champion"]["difference"]["ndcg@10"] == {"value": 0.0, "low": 0.0, "high": 0.0}

@@ -155,7 +155,7 @@ def test_f21_a_missing_partition_is_named_with_the_nearest_that_exists(tmp_path:
     assert (tmp_path / "output" / "message").read_text() == said
 
 
-def test_a_partition_that_differs_from_the_lock_is_refused(tmp_path: Path):
+def test_f13_a_partition_that_differs_from_the_lock_is_refused(tmp_path: Path):
     write_partitions(tmp_path, [board.table(board.rows())])
     pq.write_table(board.table(board.rows()[1:]), tmp_path / "data" / "raw/board/week=2026-20/part-0.parquet")
     with pytest.raises(ProcessingError, match=r"sha256 is .*; the data lock says"):
@@ -237,3 +237,14 @@ def test_rare_items_and_then_users_with_few_items_are_left_out(tmp_path: Path):
     )
     assert (users, items) == ({"u0", "u1", "u2", "u9"}, {"a", "b", "c"})
     assert interactions(tmp_path, "holdout") == {("u9", "c")}
+
+
+@pytest.mark.parametrize("limit", [100, 3000])
+def test_f15_a_full_disk_is_one_line_and_leaves_no_manifest(tmp_path: Path, limit: int):
+    """Whatever could still be written, the manifest that makes it an output is not, and one line says why."""
+    write_partitions(tmp_path, [board.table(board.rows())])
+    done = board.run_out_of_disk(PREPARE, prepare_arguments(tmp_path), limit)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "too large" in done.stderr.lower()
+    assert not (tmp_path / "report" / "manifest.json").exists()

@@ -1,6 +1,7 @@
-"""The checkerboard, whose archive this folder serves, lives beside the training tests."""
+"""The checkerboard, whose archive is served here, lives beside the training tests; endpoint.py is in this folder."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training_code"))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "training_code"), str(HERE)]

@@ -86,6 +86,22 @@ def run(program: Path, arguments: list[str], **variables: str) -> subprocess.Com
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
+LIMITED = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+sys.argv = sys.argv[2:]
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def run_out_of_disk(program: Path, arguments: list[str], limit: int) -> subprocess.CompletedProcess[str]:
+    """As `run`, where no file can grow beyond `limit` bytes: the kernel fails the write, as of a full disk."""
+    command = [sys.executable, "-c", LIMITED, str(limit), str(program), *arguments]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
 def prepared(folder: Path) -> Path:
     """The board as prepare.py leaves it: folder/train, folder/holdout, folder/report."""
     write_partitions(folder, [table(rows())])

@@ -15,7 +15,9 @@ from models import MODELS, Fitted, fit
 from settings import Settings
 
 from serving_code.archive import load as serving_load
+from serving_code.onnx_session import Session
 from serving_code.recommender import Recommender
+from serving_code.score import read_score
 
 sys.path.append(str(board.ROOT / "processing_code"))
 from model_archive import read_archive
@@ -82,10 +84,22 @@ class ModelContract:
         path = self.write(tmp_path / "model.tar.gz", self.fitted)
         assert len(read_archive(path).items) == board.SIZE
         recommender = Recommender(serving_load(board.unpacked(path, tmp_path / "unpacked")))
+        assert not isinstance(recommender.archive.score, Session)
         assert recommender.golden_failure() is None
-        assert recommender.recommend("7", 1, exclude_seen=True, exclude=()).item_ids == ["7"]
-        related = recommender.related("4", board.SIZE // 2 - 1)
-        assert {int(item) % 2 for item in related.item_ids} == {0}
+        assert recommender.names(recommender.recommend("7", 1)) == ["7"]
+        related = recommender.related(4, board.SIZE // 2 - 1)
+        assert {int(item) % 2 for item in recommender.names(related)} == {0}
+
+    def test_serving_scores_every_user_and_pair_as_the_graph_does(self, tmp_path: Path):
+        any_model.save(self.fitted.model, tmp_path / "score.onnx")
+        content = (tmp_path / "score.onnx").read_bytes()
+        score = read_score(content, board.SIZE, board.SIZE)
+        users = np.arange(board.SIZE)
+        said = onnxruntime.InferenceSession(content).run(None, {"user": users})[0]
+        rows = np.stack([score.shown(score.row(user)) for user in range(board.SIZE)])
+        np.testing.assert_allclose(rows, said, atol=1e-5)
+        user, item = np.random.default_rng(1).integers(0, board.SIZE, (2, 3000))
+        np.testing.assert_allclose(score.shown(score.pairs(user, item)), said[user, item], atol=1e-5)
 
     def test_its_archive_knows_no_time_and_no_owner(self, tmp_path: Path):
         path = self.write(tmp_path / "model.tar.gz", self.fitted)

@@ -171,7 +171,7 @@ def test_a_damaged_checkpoint_is_not_gone_on_from(where: int, cut: bool, tmp_pat
     assert slot.read() == b""
 
 
-def test_who_is_killed_while_writing_leaves_the_checkpoint_before(tmp_path: Path):
+def test_f10_who_is_killed_while_writing_leaves_the_checkpoint_before(tmp_path: Path):
     slot = Slot("neumf.0", tmp_path, {})
     slot.write(b"before")
     (tmp_path / "neumf.0.checkpoint.part").write_bytes(b"hal")
@@ -181,7 +181,7 @@ def test_who_is_killed_while_writing_leaves_the_checkpoint_before(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["neumf.0.checkpoint"]
 
 
-def test_a_checkpoint_that_would_execute_something_is_refused():
+def test_f56_a_checkpoint_that_would_execute_something_is_refused():
     content = io.BytesIO()
     np.savez(content, facts=np.array([{"epoch": 1}], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle=False"):

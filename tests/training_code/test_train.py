@@ -68,7 +68,7 @@ def test_f27_a_model_that_fails_is_listed_and_the_others_are_written(
     assert "failed exploding: the loss became nan" in capsys.readouterr().err
 
 
-def test_the_program_runs_alone_and_twice_gives_the_same_bytes(prepared: Path, tmp_path: Path):
+def test_f25_the_program_runs_alone_and_twice_gives_the_same_bytes(prepared: Path, tmp_path: Path):
     shutil.copytree(ROOT / "training_code", tmp_path / "alone")
     given = {"SM_CHANNEL_TRAIN": str(prepared / "train")}
     for model in ("one", "two"):
@@ -183,3 +183,14 @@ def test_a_folder_that_nobody_named_is_asked_for(tmp_path: Path):
         1,
         "error: --model-dir: not given; name a folder here or in SM_MODEL_DIR\n",
     )
+
+
+@pytest.mark.parametrize("limit", [4000])
+def test_f15_a_full_disk_is_one_line_and_leaves_no_archive(prepared: Path, tmp_path: Path, limit: int):
+    """An archive gets its name when it is whole; one line says why there is none."""
+    given = ["--train-dir", str(prepared / "train"), "--model-dir", str(tmp_path / "model"), "--models", "ease"]
+    done = board.run_out_of_disk(ROOT / "training_code" / "train.py", given, limit)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "too large" in done.stderr.lower()
+    assert not list((tmp_path / "model").glob("*.tar.gz"))

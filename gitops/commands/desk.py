@@ -1,0 +1,79 @@
+"""Whose project a command is for, where, and with whose rights."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gitops.errors import GitopsError
+from gitops.settings import Settings
+
+if TYPE_CHECKING:
+    from gitops.hosts import Host
+    from gitops.rollback import Slot
+    from pipelines.project import Project
+
+ATTEMPTS_FOR_A_PERSON = 3  # who waits at a terminal wants to know soon
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One project; its clients and its git host are made when they are asked for."""
+
+    root: Path
+    team: "Project"
+    settings: Settings
+    attempts: int | None = None  # of each call to AWS; None: as often as a build may
+
+    @property
+    def region(self) -> str:
+        """Where the project is, unless the environment says another."""
+        return self.settings.region or self.team.region
+
+    def client(self, service: str) -> Any:
+        """A boto3 client in the project's region."""
+        from gitops import aws
+
+        return aws.client(service, self.region, **({"attempts": self.attempts} if self.attempts else {}))
+
+    @property
+    def bucket(self) -> str:
+        """The bucket as infra names it: where nobody says, the account of the caller's identity decides."""
+        if self.settings.bucket:
+            return self.settings.bucket
+        account = self.client("sts").get_caller_identity()["Account"]
+        return f"{self.team.project}-{account}-{self.region}"
+
+    def host(self) -> "Host":
+        """The git host; GitopsError if it cannot be reached."""
+        from gitops import hosts
+
+        git, url = self.team.git, self.settings.git_url or self.team.git.url
+        return hosts.connect(git.provider, hosts.Place(url, git.project, git.branch, self.settings.git_token))
+
+    def environment(self, name: str) -> str:
+        """The environment of that name; GitopsError if it is none of the project's."""
+        if name not in self.team.environments:
+            known = ", ".join(self.team.environments)
+            raise GitopsError(f"{name}: is no environment of project.yml; it has {known}")
+        return name
+
+    def slot(self, arguments: argparse.Namespace) -> "Slot":
+        """The deploy file that the arguments name; GitopsError if the environment is none of the project's."""
+        from gitops.rollback import Slot
+
+        return Slot(self.environment(arguments.environment), arguments.model, self.root)
+
+    def automatic(self, slot: "Slot") -> bool:
+        """True if params' release policy lets a program merge into the environment."""
+        from pipelines import params
+
+        file = self.root / "params" / f"{slot.model}.yml"
+        return file.exists() and dict(params.load(file).release).get(slot.environment) == "auto"
+
+
+def desk(settings: Settings, root: Path | None = None, attempts: int | None = None) -> Desk:
+    """The project in the current directory, or in `root`."""
+    from pipelines import project
+
+    return Desk(root or Path.cwd(), project.load(root or Path.cwd()), settings, attempts)

@@ -1,0 +1,69 @@
+"""What a change would do, and what that costs."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from gitops.commands.desk import desk
+from gitops.settings import Settings
+
+Command = Callable[[argparse.Namespace, Settings], int]
+
+
+def add_parsers(verbs: Any) -> None:
+    """Their arguments."""
+    plan = verbs.add_parser("plan", help="what a change would do; offline, without credentials")
+    plan.add_argument("--base", required=True, metavar="REF")
+    plan.add_argument("--head", default="HEAD", metavar="REF")
+    plan.add_argument("--post", action="store_true", help="as a comment on the head's merge request; needs GIT_TOKEN")
+    prices = verbs.add_parser("prices", help="what estimates of cost are made from")
+    prices.add_argument("--refresh", action="store_true", help="ask AWS's price list for the types this project uses")
+
+
+def plan(arguments: argparse.Namespace, settings: Settings) -> int:
+    """What a change would do; exit code 1 if something in it is wrong."""
+    from datetime import UTC, datetime
+
+    from gitops import plan as planning
+    from gitops import prices as pricing
+    from gitops.planning import recall
+
+    outlook = planning.Outlook(pricing.load(), recall.ask, datetime.now(UTC))
+    found = planning.plan(arguments.base, arguments.head, outlook)
+    if arguments.post:
+        from gitops.planning import post
+
+        for request in post.post(desk(settings).host(), found):
+            print(f"posted to {request.url}", file=sys.stderr)
+    print(planning.render(found), end="")
+    return 1 if found.problems else 0
+
+
+def prices(arguments: argparse.Namespace, settings: Settings) -> int:
+    """The price table, asked of AWS anew if that is wanted."""
+    from datetime import UTC, datetime
+
+    from gitops import aws
+    from gitops import prices as pricing
+
+    if arguments.refresh:
+        here = desk(settings)
+        asked = pricing.Asked(
+            here.region, pricing.used(here.root), frozenset(pricing.load().hourly), datetime.now(UTC).date()
+        )
+        with aws.explained():
+            client = aws.client("pricing", pricing.API_REGION)
+            found = pricing.refresh(client, asked)
+        pricing.write(found)
+    known = pricing.load()
+    print(known.words)
+    for name, hourly in known.hourly.items():
+        print(f"{name}  {hourly:g} USD per hour")
+    return 0
+
+
+COMMANDS: dict[str, Command] = {
+    "plan": plan,
+    "prices": prices,
+}

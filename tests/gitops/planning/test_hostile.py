@@ -1,0 +1,78 @@
+"""A stranger's merge request is planned as data: it runs nothing, hides nothing and writes no markup."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gitops.planning import secrets
+from gitops.planning.text import cell, code
+from tests.gitops.repository import PARAMS, project
+
+ROOT = Path(__file__).parents[3]
+CODE = {"buildspec.yml": "version: 0.2\n", "processing_code/prepare.py": "a\n", "training_code/train.py": "a\n"}
+# every file that a careless plan might run, import, source or install
+EVIL = {
+    "Makefile": "setup:\n\ttouch $(CANARY)\n",
+    "conftest.py": "import os; open(os.environ['CANARY'], 'w')\n",
+    "gitops/__init__.py": "import os; open(os.environ['CANARY'], 'w')\n",
+    "pipelines/__init__.py": "import os; open(os.environ['CANARY'], 'w')\n",
+    "pipelines/ncf.py": "import os; open(os.environ['CANARY'], 'w')\n",
+    "processing_code/prepare.py": "import os; open(os.environ['CANARY'], 'w')\n",
+    "sitecustomize.py": "import os; open(os.environ['CANARY'], 'w')\n",
+    ".gitattributes": "* filter=evil diff=evil\n",
+}
+
+
+def test_f58_a_fork_is_planned_without_credentials_and_nothing_of_it_is_run(tmp_path):
+    clone = project(tmp_path / "clone")
+    base = clone.commit(CODE)
+    head = clone.commit({**EVIL, "params/ncf.yml": PARAMS.replace("epochs: 10", "epochs: 11")})
+    trusted = tmp_path / "trusted"
+    clone.git("worktree", "add", "--quiet", "--detach", str(trusted), base)
+    canary = tmp_path / "canary"
+    done = subprocess.run(
+        [sys.executable, "-m", "gitops", "plan", "--base", base, "--head", head],
+        cwd=trusted,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "CANARY": str(canary)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "| Train | **runs** | `hyperparameters.epochs 10 -> 11; Prepare runs` |" in done.stdout
+    assert "a plan never runs code of the head" in done.stdout
+    assert not canary.exists()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text())
+def test_f58_no_text_of_the_head_leaves_its_code_span(text: str):
+    for shown in (code(text), cell(text)):
+        assert shown[0] == shown[-1] == "`"
+        assert "`" not in shown[1:-1]
+        assert len(shown.splitlines()) == 1
+    assert cell(text).count("|") == cell(text).count("\\|")
+
+
+SECRETS = {
+    "an AWS access key": "AK" + "IA" + "Q" * 16,
+    "a private key": "-----BEGIN PRIVATE" + " KEY-----\n" + "M" * 20,
+    "a GitLab token": "gl" + "pat-" + "x" * 20,
+    "a GitHub token": "gh" + "p_" + "x" * 36,
+}
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_f57_a_secret_in_a_changed_file_is_named_by_line_and_never_shown(tmp_path, kind):
+    (tmp_path / "a.md").write_text(f"first\nthe token: {SECRETS[kind]}\n")
+    (problem,) = secrets.found(tmp_path, ["a.md", "gone.md"])
+    assert problem == f"a.md: line 2 looks like {kind}; revoke it and take it out"
+
+
+def test_every_kind_of_secret_is_tried():
+    assert set(SECRETS) == set(secrets.PATTERNS)

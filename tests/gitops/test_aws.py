@@ -1,0 +1,202 @@
+"""What boto3 meets on a bad day, put between a real client and a real localcloud by botocore's `before-send` hook."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ClientError
+
+from gitops import aws
+from gitops.errors import ExpiredError, GitopsError
+from tests.gitops.repository import project
+from tests.gitops.site import Site
+
+ROOT = Path(__file__).parents[2]
+SHORT_PAUSES = 5648661  # seeds botocore's jitter so that seven of its pauses are 2.9 seconds together, not forty
+
+
+class Raw:
+    """The body of a faked answer, as urllib3 would hand it over."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    def stream(self, *_args, **_keywords):
+        yield self.body
+
+    def read(self, *_):
+        body, self.body = self.body, b""
+        return body
+
+
+class Weather:
+    """Answers the first `count` requests of a client by itself, and counts all of them."""
+
+    def __init__(self, client, status: int, body: str, count: int = 1000, kind: str = "application/xml") -> None:
+        self.status, self.body, self.left, self.kind = status, body.encode(), count, kind
+        self.times: list[float] = []
+        client.meta.events.register("before-send", self.send)
+
+    def send(self, request, **_):
+        self.times.append(time.monotonic())
+        self.left -= 1
+        if self.left < 0:
+            return None
+        return AWSResponse(request.url, self.status, {"Content-Type": self.kind}, Raw(self.body))
+
+
+def xml(code: str, message: str = "no") -> str:
+    return f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+
+
+@pytest.fixture
+def access(localcloud, monkeypatch):
+    for name, value in localcloud.environment.items():
+        if name.startswith("AWS_"):
+            monkeypatch.setenv(name, value)
+    random.seed(SHORT_PAUSES)
+    yield localcloud.state.region
+    random.seed()
+
+
+@pytest.mark.parametrize("attempts", [3, aws.ATTEMPTS])
+def test_f12_eight_attempts_survive_five_refusals_that_three_do_not(access, attempts):
+    """Five times 503 SlowDown: three attempts give up, the eight that gitops makes get through."""
+    s3 = aws.client("s3", access, attempts)
+    weather = Weather(s3, 503, xml("SlowDown"), count=5)
+    if attempts == 3:
+        with pytest.raises(ClientError, match="SlowDown"):
+            s3.list_buckets()
+        assert len(weather.times) == 3
+    else:
+        assert "Buckets" in s3.list_buckets()
+        assert len(weather.times) == 6
+
+
+def test_f12_what_never_recovers_ends_after_eight_attempts_in_one_line(access):
+    """Pauses differ from each other and from 1, 2, 4, ...: jitter. Then one line, and no ninth attempt."""
+    s3 = aws.client("s3", access)
+    weather = Weather(s3, 500, xml("InternalError"))
+    with pytest.raises(GitopsError, match="AWS refused ListBuckets: InternalError") as error, aws.explained():
+        s3.list_buckets()
+    assert len(weather.times) == aws.ATTEMPTS == 8
+    assert "\n" not in str(error.value)
+    pauses = [after - before for before, after in zip(weather.times, weather.times[1:], strict=False)]
+    assert len({round(pause, 2) for pause in pauses}) > 2
+    assert all(pause < 2**number for number, pause in enumerate(pauses))
+
+
+def test_f12_a_host_that_does_not_answer_is_one_line(access, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(GitopsError, match="AWS cannot be asked") as error, aws.explained():
+        aws.client("s3", access, attempts=2).list_buckets()
+    assert "\n" not in str(error.value)
+
+
+def test_f50_a_call_that_is_denied_is_not_tried_again_and_names_action_and_resource(access):
+    s3 = aws.client("s3", access)
+    words = "User: arn:aws:iam::1:role/x is not authorized to perform: s3:PutObject on resource: arn:aws:s3:::b/k"
+    weather = Weather(s3, 403, xml("AccessDenied", words))
+    with pytest.raises(GitopsError) as error, aws.explained():
+        s3.put_object(Bucket="b", Key="k", Body=b"")
+    assert len(weather.times) == 1
+    assert str(error.value).startswith(f"AWS refused PutObject: AccessDenied: {words}")
+
+
+def test_f16_a_config_that_is_not_visible_yet_is_asked_for_again(localcloud, tmp_path, access):
+    from gitops.endpoint import Endpoint
+
+    site = Site(localcloud, tmp_path / "clone")
+    site.commit(site.registry.release())
+    site.ensure(site.spec())
+    sagemaker = aws.client("sagemaker", access)
+    body = json.dumps({"__type": "ValidationException", "message": "Could not find endpoint configuration"})
+    weather = Weather(sagemaker, 400, body, count=2, kind="application/x-amz-json-1.1")
+    Endpoint(sagemaker, site.endpoint).create(site.spec())
+    assert len(weather.times) == 3
+    assert site.observe() is not None
+    site.sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=site.endpoint, WaiterConfig={"Delay": 1})
+    site.clean()
+
+
+@contextmanager
+def expiring(accepted: str) -> Iterator[tuple[str, list[str]]]:
+    """An AWS that answers `ExpiredToken` to every access key but the accepted one: (address, keys it saw)."""
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            key = self.headers["Authorization"].partition("Credential=")[2].partition("/")[0]
+            operation = self.headers["X-Amz-Target"].rpartition(".")[2]
+            seen.append(key)
+            answers = {"GetQueueUrl": {"QueueUrl": f"{address}/queue"}, "ReceiveMessage": {}}
+            expired = {"__type": "com.amazonaws#ExpiredTokenException", "message": "The token is expired"}
+            self.answer(*((200, answers[operation]) if key == accepted else (400, expired)))
+
+        def answer(self, status: int, document: dict) -> None:
+            body = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.0")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        address = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield address, seen
+        server.shutdown()
+
+
+COUNTER = """
+import json, pathlib
+file = pathlib.Path(__file__).with_name("count")
+number = int(file.read_text()) + 1 if file.exists() else 1
+file.write_text(str(number))
+print(json.dumps({"Version": 1, "AccessKeyId": f"KEY{number}", "SecretAccessKey": "secret"}))
+"""
+
+
+@pytest.mark.parametrize(("accepted", "status"), [("KEY2", 0), ("KEY9", 75)])
+def test_f51_a_token_that_ends_is_renewed_once_and_then_the_exit_code_says_run_again(tmp_path, accepted, status):
+    """The command begins again once with new credentials; if those have ended too, it exits with 75 (try again)."""
+    project(tmp_path / "clone")
+    (tmp_path / "count.py").write_text(COUNTER)
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {sys.executable} {tmp_path}/count.py\n")
+    with expiring(accepted) as (address, seen):
+        done = subprocess.run(
+            [sys.executable, "-m", "gitops", "replay"],
+            cwd=tmp_path / "clone",
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                "AWS_CONFIG_FILE": str(tmp_path / "config"),
+                "AWS_ENDPOINT_URL": address,
+                "HOME": str(tmp_path),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == status, done.stderr
+    assert list(dict.fromkeys(seen)) == ["KEY1", "KEY2"]
+    assert "the credentials ended" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_ended_token_is_no_finding_that_something_on_the_way_could_swallow():
+    assert not issubclass(ExpiredError, GitopsError)
