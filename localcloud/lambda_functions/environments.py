@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..cloud import Cloud
 
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
-_SPARE = 4  # environments of a function that wait for work; more end with their invocation
+_SPARE = 12  # environments that wait for work, of all functions: each may hold 60 MB
 
 
 class Environment:
@@ -102,28 +102,34 @@ def variables(function: Function) -> dict[str, str]:
 
 def take(cloud: "Cloud", function: Function) -> Environment:
     """A warm environment of the function's present revision, or a new one."""
-    with state(cloud).lock:
-        spare = function.spare
-        if spare and spare[-1].revision == function.configuration["RevisionId"]:
-            return spare.pop()
-    drop(cloud, function)  # those of an older revision
+    known = state(cloud)
+    with known.lock:
+        revision = function.configuration["RevisionId"]  # no two functions have the same
+        for environment in reversed(known.spare):
+            if environment.revision == revision:
+                known.spare.remove(environment)
+                return environment
     return Environment(cloud, function)
 
 
 def give_back(cloud: "Cloud", function: Function, environment: Environment) -> None:
-    """Keep it for the next invocation, unless it is out of date or one too many."""
-    with state(cloud).lock:
-        current = state(cloud).functions.get(function.name) is function
-        fresh = environment.revision == function.configuration["RevisionId"]
-        if current and fresh and len(function.spare) < _SPARE:
-            function.spare.append(environment)
-            return
-    environment.end()
+    """Keep it for the next invocation, unless it is out of date; one that waited longest may have to go for it."""
+    known, ended = state(cloud), environment
+    with known.lock:
+        current = known.functions.get(function.name) is function
+        if current and environment.revision == function.configuration["RevisionId"]:
+            known.spare.append(environment)
+            if len(known.spare) <= _SPARE:
+                return
+            ended = known.spare.pop(0)
+    ended.end()
 
 
-def drop(cloud: "Cloud", function: Function) -> None:
-    """End what waits for work: the function has changed or is gone."""
-    with state(cloud).lock:
-        ended, function.spare = function.spare, []
+def drop(cloud: "Cloud", revision: str) -> None:
+    """End those of a revision that wait for work: the function has changed or is gone."""
+    known = state(cloud)
+    with known.lock:
+        ended = [each for each in known.spare if each.revision == revision]
+        known.spare = [each for each in known.spare if each.revision != revision]
     for environment in ended:
         environment.end()

@@ -75,9 +75,10 @@ def update_function_code(cloud: "Cloud", request: dict[str, Any]) -> dict[str, A
         function = _at_revision(cloud, request)
         if request.get("DryRun"):
             return function.describe() | _fresh(code)
+        before = function.configuration["RevisionId"]
         function.folder = _unpack(cloud, function.name, code)
         function.configuration = function.configuration | _fresh(code)
-    drop(cloud, function)
+    drop(cloud, before)
     return function.describe()
 
 
@@ -87,8 +88,9 @@ def update_function_configuration(cloud: "Cloud", request: dict[str, Any]) -> di
     _validate(request)
     with state(cloud).lock:
         function = _at_revision(cloud, request)
+        before = function.configuration["RevisionId"]
         function.configuration = function.configuration | _settings(request) | _changed()
-    drop(cloud, function)
+    drop(cloud, before)
     return function.describe()
 
 
@@ -98,7 +100,7 @@ def delete_function(cloud: "Cloud", request: dict[str, Any]) -> dict[str, Any]:
     with known.lock:
         function = find(cloud, request["FunctionName"], request.get("Qualifier"))
         del known.functions[function.name]
-    drop(cloud, function)
+    drop(cloud, function.configuration["RevisionId"])
     shutil.rmtree(cloud.directory / "lambda" / function.name, ignore_errors=True)
     return {"StatusCode": 204}
 

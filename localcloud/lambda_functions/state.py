@@ -23,7 +23,6 @@ class Function:
     folder: Path
     tags: dict[str, str]
     statements: dict[str, dict[str, Any]] = field(default_factory=dict)
-    spare: list["Environment"] = field(default_factory=list)  # warm, waiting for an invocation
 
     @property
     def name(self) -> str:
@@ -37,10 +36,11 @@ class Function:
 
 @dataclass
 class State:
-    """All functions; whoever changes them holds `lock`."""
+    """All functions, and processes that wait for work; whoever changes them holds `lock`."""
 
     lock: threading.RLock = field(default_factory=threading.RLock)
     functions: dict[str, Function] = field(default_factory=dict)
+    spare: list["Environment"] = field(default_factory=list)  # warm, the one that was used last at the end
 
 
 def state(cloud: "Cloud") -> State:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -13,6 +14,7 @@ import yaml
 from botocore import xform_name
 
 from api_code import api
+from gitops import autoscaling, lease
 from localcloud.service import CloudError
 from pipelines import params
 
@@ -20,6 +22,7 @@ from .conftest import ACCOUNT, PARAMETERS, REGION, ROOT, TEMPLATES, Infra, evalu
 
 # actions that IAM offers no resource for, and what a key's own policy says about that key
 NO_RESOURCE = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", "sagemaker:ListModelPackages"}
+NO_RESOURCE |= {"application-autoscaling:DescribeScalableTargets"}
 TRAINING = {"sagemaker:CreateTrainingJob", "sagemaker:CreateProcessingJob", "sagemaker:StartPipelineExecution"}
 SERVICES = {"codebuild.amazonaws.com", "events.amazonaws.com", "lambda.amazonaws.com", "sagemaker.amazonaws.com"}
 
@@ -173,7 +176,13 @@ def test_s08_the_build_starts_the_pipeline_and_no_job(infra):
 
 CALLS = {
     "RetrainRole": ["pipelines/*.py"],
-    "DeployProductionRole": ["gitops/endpoint.py", "gitops/reconcile.py", "gitops/golden.py"],
+    "DeployProductionRole": [
+        "gitops/endpoint.py",
+        "gitops/reconcile.py",
+        "gitops/golden.py",
+        "gitops/approval.py",
+        "gitops/drift.py",
+    ],
     "ProposeRole": ["gitops/candidate.py"],
     "RegisterRole": ["infra/functions/register.py"],
     "ApiRole": ["api_code/recommendations.py", "api_code/variants.py"],
@@ -324,6 +333,26 @@ def test_s13_each_environments_build_reaches_its_own_endpoints_only(infra):
         config = arn("sagemaker", "endpoint-config/film-recommender-ncf-x")
         assert may(infra, role, "sagemaker:UpdateEndpoint", config)
         assert not may(infra, role, "sagemaker:InvokeEndpoint", config)
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_s13_a_deploy_build_holds_the_leases_of_its_own_environment_only(infra, environment):
+    role, other = f"Deploy{environment.title()}Role", {"staging": "production", "production": "staging"}[environment]
+    for action in ("s3:GetObject", "s3:PutObject"):
+        assert may(infra, role, action, f"arn:aws:s3:::bucket/{lease.PREFIX}/film-recommender-ncf-{environment}.json")
+        assert not may(infra, role, action, f"arn:aws:s3:::bucket/{lease.PREFIX}/film-recommender-ncf-{other}.json")
+
+
+def test_a_deploy_build_may_make_every_call_of_autoscaling(infra):
+    deployment = SimpleNamespace(autoscaling=SimpleNamespace(min=1, max=2, invocations_per_instance=3))
+    calls = [*autoscaling.calls("e", ["main"], deployment), *autoscaling.calls("e", ["main"], NOTHING)]
+    target = arn("application-autoscaling", "scalable-target/x")
+    for method, _ in calls:
+        name = "".join(word.title() for word in method.split("_"))
+        assert may(infra, "DeployStagingRole", f"application-autoscaling:{name}", target), name
+
+
+NOTHING = SimpleNamespace(autoscaling=None)
 
 
 def test_s14_the_bucket_is_closed_encrypted_and_versioned(infra):

@@ -76,7 +76,7 @@ def serve(localcloud, function: str, routes: dict[str, str], **stage: Any) -> Se
     api = client.create_api(Name=f"api-{uuid4().hex[:8]}", ProtocolType="HTTP")
     made = client.create_integration(
         ApiId=api["ApiId"], IntegrationType="AWS_PROXY", IntegrationUri=function, PayloadFormatVersion="2.0",
-        TimeoutInMillis=1500,
+        TimeoutInMillis=4000,
     )  # fmt: skip
     for key, kind in routes.items():
         client.create_route(
@@ -159,7 +159,7 @@ def test_a_function_that_fails_is_an_internal_server_error(api, fields):
 
 
 def test_a_function_that_takes_too_long_is_service_unavailable(api):
-    found = api.ask("GET", "/echo?sleep=2")
+    found = api.ask("GET", "/echo?sleep=6")
     assert (found.status, json.loads(found.data)) == (503, {"message": "Service Unavailable"})
 
 

@@ -138,9 +138,9 @@ def test_a_process_stays_warm_for_the_next_call_also_after_an_error(functions, f
     assert [line for line in messages(localcloud, name) if line.startswith("call")] == ["call 1", "call 2", "call 3"]
 
 
-@pytest.mark.parametrize("event", [{"exit": True}, {"sleep": 20}])
-def test_a_process_that_ended_is_not_asked_again(functions, function, event):
-    name = function(packed(COUNTING), Timeout=1)
+@pytest.mark.parametrize(("event", "seconds"), [({"exit": True}, 20), ({"sleep": 20}, 3)])
+def test_a_process_that_ended_is_not_asked_again(functions, function, event, seconds):
+    name = function(packed(COUNTING), Timeout=seconds)
     before = call(functions, name)[1]
     assert "FunctionError" in call(functions, name, event)[0]
     after = call(functions, name)[1]
@@ -152,6 +152,15 @@ def test_a_changed_setting_begins_with_a_new_process(functions, function):
     before = call(functions, name)[1]
     functions.update_function_configuration(FunctionName=name, Description="changed")
     assert call(functions, name)[1][0] != before[0]
+
+
+def test_only_so_many_processes_wait_and_the_one_that_waited_longest_goes(functions, function):
+    first, *others = (function(packed(COUNTING)) for _ in range(13))
+    before = call(functions, first)[1]
+    for name in others:
+        call(functions, name)
+    assert call(functions, first)[1][0] != before[0]
+    assert call(functions, others[-1])[1][1] == 2
 
 
 def test_calls_at_the_same_time_have_a_process_each(functions, function):
