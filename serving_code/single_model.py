@@ -1,5 +1,6 @@
 """One model, loaded while the process already listens: /ping and /invocations."""
 
+import gc
 import sys
 from datetime import UTC, datetime
 
@@ -40,6 +41,8 @@ class SingleModel:
             "sha256": recommender.archive.sha256,
             "loaded_at": loaded_at,
         }
+        gc.collect()
+        gc.freeze()  # what is loaded stays: looking through it again and again would delay single answers
         self._pong = dump(found)
         self._recommender = recommender
         return True

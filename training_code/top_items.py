@@ -20,19 +20,22 @@ def width(users: int, items: int) -> int:
     return found if found >= LEAST else 0
 
 
-def table(model: Model, data: Dataset) -> Table | None:
-    """Items and scores [U, k] by falling score, without what the user has taken; -1 and 0 where there are no more."""
+def table(model: Model, data: Dataset, at_once: int = SCORES_AT_ONCE) -> Table | None:
+    """Items and scores [U, k] by falling score, without what the user has taken; -1 and 0 where there are no more.
+
+    `at_once` bounds how many scores are held at a time.
+    """
     count = width(len(data.users), len(data.items))
     if not count:
         return None
-    parts = [best(scores, count) for scores in unseen_scores(model, data)]
+    parts = [best(scores, count) for scores in unseen_scores(model, data, at_once)]
     items, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
     return items, scores
 
 
-def unseen_scores(model: Model, data: Dataset) -> Iterator[Floats]:
+def unseen_scores(model: Model, data: Dataset, at_once: int) -> Iterator[Floats]:
     """The scores of some users at a time [n, I], minus infinity for what they have taken."""
-    step, offsets = max(1, SCORES_AT_ONCE // len(data.items)), data.offsets()
+    step, offsets = max(1, at_once // len(data.items)), data.offsets()
     for start in range(0, len(data.users), step):
         users: Integers = np.arange(start, min(start + step, len(data.users)))
         scores = model.score(users)

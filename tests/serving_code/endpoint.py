@@ -59,11 +59,16 @@ class Server:
         raise AssertionError(f"/ping never answered {until}: {status} {answer}")
 
 
-def start(folder: Path, **more: str) -> Server:
-    """Serve folder/model on a free port; the process sees only the folder, its port, its release and what is given."""
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        port: int = free.getsockname()[1]
+        return port
+
+
+def start(folder: Path, **more: str) -> Server:
+    """Serve folder/model on a free port; the process sees only the folder, its port, its release and what is given."""
+    port = free_port()
     if not (folder / "serving_code").exists():
         shutil.copytree(ROOT / "serving_code", folder / "serving_code")
     environment = {"SAGEMAKER_BASE_DIR": str(folder), "SAGEMAKER_BIND_TO_PORT": str(port), "MODEL_NAME": "board",

@@ -101,6 +101,20 @@ class ModelContract:
         user, item = np.random.default_rng(1).integers(0, board.SIZE, (2, 3000))
         np.testing.assert_allclose(score.shown(score.pairs(user, item)), said[user, item], atol=1e-5)
 
+    def test_its_table_holds_the_best_unseen_items_by_the_graph(self, tmp_path: Path):
+        folder = board.unpacked(self.write(tmp_path / "model.tar.gz", self.fitted), tmp_path / "unpacked")
+        session = onnxruntime.InferenceSession((folder / "score.onnx").read_bytes())
+        scores = session.run(None, {"user": np.arange(board.SIZE)})[0]
+        scores[self.data.user, self.data.item] = -np.inf
+        items, said = (np.load(folder / f"top_{name}.npy") for name in ("items", "scores"))
+        assert (items.dtype, said.dtype, items.shape) == (np.int32, np.float32, (board.SIZE, board.SIZE))
+        for row, values, unseen in zip(items, said, scores, strict=True):
+            count = int(np.isfinite(unseen).sum())
+            assert sorted(row[:count]) == np.flatnonzero(np.isfinite(unseen)).tolist()
+            np.testing.assert_allclose(values[:count], -np.sort(-unseen)[:count], atol=1e-5)
+            np.testing.assert_allclose(unseen[row[:count]], values[:count], atol=1e-5)
+            assert (set(row[count:].tolist()), set(values[count:].tolist())) <= ({-1}, {0.0})
+
     def test_its_archive_knows_no_time_and_no_owner(self, tmp_path: Path):
         path = self.write(tmp_path / "model.tar.gz", self.fitted)
         with tarfile.open(path) as tar:
