@@ -1,5 +1,6 @@
 """Start the endpoint: `python -m serving_code serve`."""
 
+import os
 import signal
 import socket
 import sys
@@ -20,6 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # an orderly end, also while imports still run; uvicorn puts its own handlers in their place
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
+    # requests run side by side, each on one thread; read when numpy is loaded
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         return run(read_settings())
     except SettingsError as error:

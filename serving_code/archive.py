@@ -39,13 +39,13 @@ __all__ = ["Archive", "ArchiveError", "load"]
 
 @dataclass(frozen=True)
 class Archive:
-    """A checked archive: small parts in memory, large ones mapped. `bytes` is the size of its files.
+    """A checked archive: small parts in memory, large ones mapped.
 
     `sha256` is its manifest's digest, and the manifest holds all others.
     """
 
     sha256: str
-    bytes: int
+    files: Mapping[str, Content]
     manifest: Mapping[str, Any]
     users: Ids
     catalogue: Catalogue
@@ -61,6 +61,11 @@ class Archive:
         """The items that a user took."""
         return self.seen_items[self.seen_offsets[user] : self.seen_offsets[user + 1]]
 
+    def settle(self) -> None:
+        """Let go of what was read only to be checked; requests bring back what they need."""
+        for content in self.files.values():
+            forget(content)
+
 
 def load(folder: Path, trust: Trust | None = None) -> Archive:
     """Read and check the files in a folder. Raises ArchiveError that says which one is wrong, and how."""
@@ -70,10 +75,7 @@ def load(folder: Path, trust: Trust | None = None) -> Archive:
         manifest = parse_manifest(text)
         refuse_unless(manifest.get("schema_version") == SCHEMA_VERSION, f"schema_version is not {SCHEMA_VERSION}")
         files = read_members(folder, manifest["files"])
-        found = checked(hashlib.sha256(text).hexdigest(), manifest, files)
-        for content in files.values():  # what was read to be checked need not stay resident
-            forget(content)
-        return found
+        return checked(hashlib.sha256(text).hexdigest(), manifest, files)
     except ArchiveError as error:
         raise ArchiveError(f"{folder}: {error}") from error
     except KeyError as error:
@@ -101,7 +103,7 @@ def checked(sha256: str, manifest: dict[str, Any], files: dict[str, Content]) ->
     refuse_unless(type(below) is int and below >= 0, "manifest.json's blend_below is not a whole number")
     return Archive(
         sha256=sha256,
-        bytes=sum(map(len, files.values())),
+        files=files,
         manifest=manifest,
         users=users,
         catalogue=catalogue,

@@ -12,7 +12,7 @@ from .operations import Call
 from .recommender import Recommender
 from .settings import Settings
 
-SHORT = 4096  # bytes that are parsed at once; /ping would wait for a longer body's parsing
+SHORT = 4096  # bytes that are looked at in the event loop; /ping would wait for a longer body
 
 Found = TypeVar("Found")
 BY_HEADER = {name.encode(): form for name, form in FORMATS.items()}
@@ -23,6 +23,7 @@ class Question(NamedTuple):
 
     form: Format
     request: Any
+    short: bool
     variant: str
 
 
@@ -54,15 +55,16 @@ class Desk:
         form = asked_format(request)
         check_accept(request, form)
         body = await request.body(self._settings.body_seconds)
-        found = form.read(body) if len(body) <= SHORT else await self.run(form.read, body)
+        short = len(body) <= SHORT
+        found = form.read(body) if short else await self.run(form.read, body)
         variant = request.text(b"x-amzn-sagemaker-target-variant") or self._settings.variant
-        return Question(form, found, variant)
+        return Question(form, found, short, variant)
 
     async def answer(self, request: Request, question: Question, recommender: Recommender) -> Reply:
         """Answer with this model. Raises RequestError."""
         form = question.form
         call = Call(recommender, self._settings, request.request_id, question.variant)
-        found = form.quick(question.request, call)
+        found = form.quick(question.request, call) if question.short else None
         if found is None:
             found = await self.run(form.answer, question.request, call)
         return Reply(200, found, form.content_type)

@@ -91,7 +91,8 @@ class EASE:
         return np.asarray(self.weights[self._taken(user)[:, None], asked].sum(axis=0, dtype=np.float32))
 
     def _taken(self, user: int) -> Places:
-        return np.unique(self.items[self.offsets[user] : self.offsets[user + 1]])
+        """A user's items, each once, as the graph counts them."""
+        return np.flatnonzero(np.bincount(self.items[self.offsets[user] : self.offsets[user + 1]]))
 
     def _rows(self) -> Floats:
         rows: Floats | None = getattr(self.scratch, "rows", None)

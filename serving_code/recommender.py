@@ -108,6 +108,7 @@ class Recommender:
             for answer in (self.live(user, count), self.ready(user, count)):
                 if answer is not None and not agrees(*said, self.names(answer), answer.scores):
                     return f"golden request of {user!r} is answered differently from what training wrote"
+        self.archive.settle()
         return None
 
     def names(self, ranked: Ranked) -> list[str]:

@@ -44,7 +44,10 @@ def read_table(
 def right_row(row: npt.NDArray[np.int32], scores: npt.NDArray[np.float32], seen: npt.NDArray[np.int32]) -> bool:
     """Whether a row is distinct unseen items by falling score, then only -1."""
     count = int((row >= 0).sum())
-    items, values = row[:count], scores[:count]
-    if (items < 0).any() or (values[1:] > values[:-1]).any():
-        return False
-    return len(np.unique(items)) == count and not np.isin(items, seen).any()
+    items, values = set(row[:count].tolist()), scores[:count]
+    return len(items) == count and min(items, default=0) >= 0 and items.isdisjoint(seen.tolist()) and falling(values)
+
+
+def falling(values: npt.NDArray[np.float32]) -> bool:
+    """Whether no number is higher than the one before."""
+    return not bool((values[1:] > values[:-1]).any())

@@ -75,7 +75,9 @@ def start(folder: Path, **more: str) -> Server:
                    "MODEL_VERSION": "3", "RUN_ID": "r1", **more}  # fmt: skip
     command = [sys.executable, "-m", "serving_code", "serve"]
     with (folder / "stdout").open("wb") as log:
-        started = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.PIPE, text=True)
+        started = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=log, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
     return Server(port, started)
 
 

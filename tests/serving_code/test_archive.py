@@ -54,7 +54,7 @@ def test_f14_f52_a_changed_byte_of_any_file_is_found_by_its_digest(sound: Path, 
 
 
 @given(st.sampled_from([*FILES, "manifest.json"]), st.lists(changes, max_size=4), st.floats(0, 1) | st.none())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_f14_whatever_a_file_holds_loading_ends_in_an_archive_error_or_a_model(
     sound: Path, tmp_path_factory: pytest.TempPathFactory, name: str, flips: list[tuple[float, int]], cut: float | None
 ):

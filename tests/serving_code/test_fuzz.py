@@ -138,6 +138,8 @@ HEADS: list[bytes] = [
     b"POST /invocations HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"OPTIONS * HTTP/1.1\r\n\r\n",
     b"POST /invocations HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+    b"POST /invocations HTTP/1.1\r\nContent-Length: \r\n\r\n",
+    b"POST /invocations HTTP/1.1\r\nContent-Length: 2\t\r\n\r\n{}",
     b"POST /invocations HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n",
     b"POST /invocations HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
     b"POST /invocations HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"GET /ping HTTP/1.1\r\nA: \x01\r\n\r\n",

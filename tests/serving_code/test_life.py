@@ -18,6 +18,8 @@ import pytest
 from checkerboard import ARCHIVE, ROOT
 from endpoint import JSON, Server, start, stop
 
+from serving_code.settings import SettingsError, read_settings
+
 BODY = json.dumps({"operation": "getRecommendations", "userId": "u04", "numResults": 3}).encode()
 
 
@@ -75,7 +77,7 @@ def test_a_signal_answers_the_call_in_flight_closes_idle_connections_and_exits_w
     with started as running, connected(running) as idle, half_sent(running) as call:
         idle.request("GET", "/ping")
         assert idle.getresponse().read()
-        running.process.send_signal(number)
+        os.killpg(running.process.pid, number)  # as a terminal does: to the process and to those it started
         time.sleep(0.2)
         call.send(BODY[10:])
         assert call.getresponse().status == 200
@@ -155,14 +157,31 @@ def test_f14_several_workers_say_why_there_is_no_model_and_end_in_order(tmp_path
     assert running.process.returncode == 0
 
 
-def test_a_port_that_is_taken_and_a_setting_that_is_no_number_are_one_line(tmp_path: Path):
+def test_a_port_that_is_taken_is_one_line(tmp_path: Path):
     with endpoint(tmp_path) as running:
-        for name, value in {"SAGEMAKER_BIND_TO_PORT": str(running.port), "MAX_CALLS": "many", "MODEL_THREADS": "0",
-                            "SAGEMAKER_MODEL_SERVER_WORKERS": "65", "BODY_SECONDS": "-1"}.items():  # fmt: skip
-            command = [sys.executable, "-m", "serving_code", "serve"]
-            done = subprocess.run(command, cwd=ROOT, env={name: value}, capture_output=True, text=True, check=False)
-            assert done.returncode == 1
-            assert re.fullmatch(rf"error: {name}: [^\n]+\n", done.stderr)
+        environment = {"SAGEMAKER_BIND_TO_PORT": str(running.port)}
+        command = [sys.executable, "-m", "serving_code", "serve"]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert re.fullmatch(r"error: SAGEMAKER_BIND_TO_PORT: [^\n]+\n", done.stderr)
+
+
+WRONG = [("MAX_CALLS", "many"), ("MODEL_THREADS", "0"), ("MODEL_THREADS", "17"), ("BODY_SECONDS", "-1"),
+         ("SAGEMAKER_MODEL_SERVER_WORKERS", "65"), ("SAGEMAKER_MODEL_SERVER_WORKERS", "1.5"),
+         ("SAGEMAKER_BIND_TO_PORT", "65536"), ("MODEL_CACHE_BYTES", "1e9"),
+         ("MODEL_CACHE_BYTES", "9" * 30)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_setting_that_is_no_number_in_its_range_is_refused(name: str, value: str):
+    with pytest.raises(SettingsError, match=f"^{name}: "):
+        read_settings({name: value})
+
+
+def test_settings_have_defaults_for_what_is_unset_or_empty():
+    found = read_settings({"MAX_CALLS": "", "SAGEMAKER_MODEL_SERVER_WORKERS": "4"})
+    assert (found.port, found.workers, found.max_calls, found.variant) == (8080, 4, 256, "main")
+    assert 1 <= found.threads <= 16
 
 
 def test_the_process_holds_less_than_120_megabytes_and_neither_torch_nor_a_key_it_was_not_given(tmp_path: Path):

@@ -65,7 +65,7 @@ def right(answer: Any, expected: list[tuple[str, float]], count: int) -> None:
 
 
 @given(users, st.integers(1, 60), filters)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_answer_is_the_sorted_catalogue_under_any_filter(
     labelled: Recommender, user: int | None, count: int, chosen: dict
 ):
@@ -75,7 +75,7 @@ def test_the_answer_is_the_sorted_catalogue_under_any_filter(
 
 
 @given(users, st.integers(1, 60), filters)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_users_of_few_interactions_are_blended_by_the_formula(
     blended: Recommender, user: int | None, count: int, chosen: dict
 ):

@@ -16,14 +16,14 @@ floats = st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 1.0]) | st.floats(-10, 10, wi
 
 
 @given(arrays.arrays(np.float32, st.integers(1, 60), elements=floats), st.integers(1, 70))
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_the_best_are_those_of_a_stable_sort(scores: np.ndarray, count: int):
     order = np.argsort(-scores, kind="stable")[:count]
     assert best(scores, count).tolist() == order[np.isfinite(scores[order])].tolist()
 
 
 @given(st.lists(st.text(max_size=5), unique=True, max_size=40), st.lists(st.text(max_size=5), max_size=10))
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_many_ids_are_found_and_written_as_few_are(names: list[str], others: list[str]):
     few, many = FewIds(names), ManyIds(names)
     assert [many.find(one) for one in names + others] == [few.find(one) for one in names + others]
