@@ -24,7 +24,7 @@ def built(name: str, task_name: str, settings: Mapping[str, Any]) -> Path:
     """A model's folder in the cache, built if the code or the settings are not those it was built with."""
     folder = CACHE / name
     mark = folder / "built.json"
-    wanted = {"task": task_name, "settings": dict(settings), "code": code_digest()}
+    wanted = {"task": task_name, "settings": dict(settings), "code": code_digest(task_name)}
     if not mark.exists() or json.loads(mark.read_text(encoding="utf-8")) != wanted:
         say(f"making {name}")
         mark.unlink(missing_ok=True)
@@ -34,9 +34,13 @@ def built(name: str, task_name: str, settings: Mapping[str, Any]) -> Path:
     return folder
 
 
-def code_digest() -> str:
-    """Changes with the code that writes archives."""
-    modules = [*sorted(TRAINING_CODE.glob("*.py")), Path(__file__), ROOT / "benchmarks" / "catalogues.py"]
+def code_digest(task_name: str) -> str:
+    """Changes with the code that writes such an archive."""
+    if task_name == "trained_archive":
+        modules = [*sorted(TRAINING_CODE.glob("*.py")), Path(__file__)]
+    else:
+        modules = [TRAINING_CODE / f"{name}.py" for name in ("als", "archive", "graph", "ncf")]
+        modules.append(ROOT / "benchmarks" / "catalogues.py")
     return hashlib.sha256(b"".join(path.read_bytes() for path in modules)).hexdigest()
 
 
