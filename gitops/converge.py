@@ -1,7 +1,8 @@
 """Decide and act until an endpoint is what its deploy file asks for. decide.py decides; policy.py may hold it back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -39,32 +40,33 @@ class Converger:
         spec, clock = self.order.spec, self.site.clock
         asked = Desired(spec.config["EndpointConfigName"], spec.digest, self.order.desired.allow_recreate)
         deadline = clock.monotonic() + self.seconds + self.order.desired.rollout.waiting_seconds
-        scaled = self._scaled()
         observed = self.endpoint.observe()
         for _ in range(STEPS_LIMIT):
             action = decide(asked, observed)
             if action.kind is Kind.VERIFY:
-                return self._scale(scaled)
+                return self._scale()
             if action.kind is not Kind.WAIT:
-                self._act(action, observed, scaled)
+                self._act(action, observed)
             observed = self.endpoint.wait(deadline, self.site.say)
         raise GitopsError(f"{spec.endpoint}: does not come to rest; see its events, then reconcile again")
 
-    def _scaled(self) -> bool:
-        """True if Application Auto Scaling is to be told: it is wanted, and it answers."""
-        if self.order.desired.autoscaling is None:
-            return False
-        return autoscaling.answers(self.cloud.service(autoscaling.SERVICE), self.order.spec.endpoint, self.site.say)
-
-    def _scale(self, scaled: bool) -> None:
-        """Tell it, or that it is over where it was told before."""
-        if not scaled and (self.order.desired.autoscaling is not None or not self.endpoint.tag(SCALED)):
+    def _scale(self) -> None:
+        """Tell Application Auto Scaling what git asks, or that it is over where it was told before."""
+        wanted, told = self.order.desired.autoscaling is not None, bool(self.endpoint.tag(SCALED))
+        client = self.cloud.service(autoscaling.SERVICE) if wanted or told else None
+        if client is None:
             return
         names = [variant["VariantName"] for variant in self.order.spec.config["ProductionVariants"]]
-        autoscaling.carry_out(self.cloud.service(autoscaling.SERVICE), self.endpoint.name, names, self.order.desired)
-        self.endpoint.scaled("yes" if scaled else "")
+        calls = autoscaling.calls(self.endpoint.name, names, self.order.desired)
+        done = autoscaling.carry_out(client, self.endpoint.name, calls, self.site.say)
+        self.endpoint.scaled("yes" if done and wanted else "")
 
-    def _act(self, action: Action, observed: Observed | None, scaled: bool) -> None:
+    def _retained(self) -> Mapping[str, Any]:
+        """What an update leaves alone: the counts of an endpoint that autoscaling was told of, and still should be."""
+        told = self.order.desired.autoscaling is not None and bool(self.endpoint.tag(SCALED))
+        return autoscaling.RETAINED if told else {}
+
+    def _act(self, action: Action, observed: Observed | None) -> None:
         """Make the one call the action names, unless policy or a newer commit says otherwise."""
         self._refuse(action, observed)
         found = drift.live(self.cloud.sagemaker, self.endpoint.config()) if observed and observed.config else None
@@ -76,7 +78,7 @@ class Converger:
             raise GitopsError("a newer version of the file came meanwhile")
         self.site.say(f"{self.order.spec.endpoint}: {action.kind}: {action.reason}")
         try:
-            self._call(action, scaled)
+            self._call(action)
         except ClientError as error:
             if not aws.busy(error):
                 raise
@@ -104,11 +106,11 @@ class Converger:
             drift.propose(self.site, self.order, found)
             raise HeldError(f"{name}: drift: {action.reason}; proposed to git, and left as it is")
         raise GitopsError(
-            f"{name}: drift: {action.reason}; {Path(policy.path(self.site.place.environment))} says drift: report, so "
+            f"{name}: drift: {action.reason}; {policy.path(self.site.place.environment)} says drift: report, so "
             "it is left as it is"
         )
 
-    def _call(self, action: Action, scaled: bool) -> None:
+    def _call(self, action: Action) -> None:
         spec = self.order.spec
         if action.kind is Kind.RECREATE:
             self.endpoint.delete()  # and created in the next round, when it is gone
@@ -118,4 +120,4 @@ class Converger:
             self.endpoint.create(spec)
             return
         before = Verifier(self.cloud, self.order, self.endpoint, self.site.say).before()
-        self.endpoint.update(spec, before, autoscaling.RETAINED if scaled else {})
+        self.endpoint.update(spec, before, self._retained())

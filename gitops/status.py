@@ -81,7 +81,7 @@ def rows(sagemaker: Any, root: Path, project: str, environments: Iterable[str]) 
     """A row for each deploy file of each environment."""
     found = []
     for environment in environments:
-        for file in sorted((root / "deploy" / environment).glob("*.yml")):
+        for file in sorted((root / "deploy" / environment).glob("[!_]*.yml")):
             desired = deployment.load(file)
             endpoint = specs.endpoint_name(project, desired.model, environment)
             found.append(row(environment, desired, observe(sagemaker, endpoint)))

@@ -1,5 +1,6 @@
 """What was tried and is not good is asked back in git, and what is live without git's leave is drift."""
 
+import io
 import json
 import threading
 import time
@@ -10,7 +11,7 @@ import pytest
 
 from gitops import ledger
 from gitops.clock import Clock
-from gitops.endpoint import ATTEMPT_P99, FENCE, Endpoint
+from gitops.endpoint import FENCE, Endpoint
 from gitops.errors import GitopsError
 from gitops.lease import Lease, Store
 from tests.gitops.serving import Registry
@@ -124,18 +125,47 @@ def test_f40_the_last_words_of_a_container_that_never_became_healthy_are_said(te
     assert any("this image is sick" in line for line in said)
 
 
+class Stopwatch:
+    """The endpoint's runtime, and a clock that only its answers move: by `milliseconds`, a version's own number."""
+
+    def __init__(self, runtime, milliseconds: dict[str, float]) -> None:
+        self.runtime, self.milliseconds, self.seconds = runtime, milliseconds, 0.0
+        self.clock = Clock(monotonic=lambda: self.seconds)
+
+    def invoke_endpoint(self, **request):
+        answer = self.runtime.invoke_endpoint(**request)
+        body = answer["Body"].read()
+        self.seconds += self.milliseconds[json.loads(body)["model"]["version"]] / 1000
+        return {**answer, "Body": io.BytesIO(body)}
+
+
 def test_f46_a_release_much_slower_than_the_champion_is_rejected(team, registry):
-    team.write(registry.release(), verify="{max_p99_ratio: 3}")
-    assert team.reconcile() == []
-    team.write(registry.release(), verify="{max_p99_ratio: 100}")
-    assert team.reconcile() == []
-    assert any("the champion's" in line for line in team.said)
-    team.write(registry.release("tardy"), verify="{max_p99_ratio: 3}")
-    (failure,) = team.reconcile()
-    assert "verify allows 3 times that" in failure
+    releases = [registry.release() for _ in range(3)]
+    milliseconds = dict(zip((str(each.version) for each in releases), (20.0, 55.0, 200.0), strict=True))
+    watch = Stopwatch(team.clients.runtime, milliseconds)
+
+    def deploy(release) -> list[str]:
+        team.write(release, verify="{max_p99_ratio: 3}")
+        cloud = replace(team.clients, runtime=watch)
+        return replace(team.reconciler(), cloud=cloud, clock=watch.clock).all()
+
+    assert deploy(releases[0]) == []
+    assert deploy(releases[1]) == []
+    assert any("p99 under load 55.0 ms, the champion's 20.0 ms" in line for line in team.said)
+    (failure,) = deploy(releases[2])
+    assert "p99 is 200.0 ms, the champion's 55.0 ms; verify allows 3 times that" in failure
     assert [request.state for request in team.host.every] == ["opened"]
-    endpoint = Endpoint(team.clients.sagemaker, f"{team.name}-ncf-staging", lease(team))
-    assert float(endpoint.tag(ATTEMPT_P99)) > 0
+    assert "200.0 ms" in deploy(releases[2])[0]  # what it is compared with is noted on the endpoint
+
+
+def test_f46_a_challenger_is_compared_with_the_champion_beside_it(team, registry):
+    champion, challenger = registry.release(), registry.release()
+    watch = Stopwatch(team.clients.runtime, {str(champion.version): 20.0, str(challenger.version): 61.0})
+    second = json.dumps({"release": challenger.model_dump(), "share": 0.5})
+    team.write(champion, challenger=second, verify="{max_p99_ratio: 3}")
+    cloud = replace(team.clients, runtime=watch)
+    (failure,) = replace(team.reconciler(), cloud=cloud, clock=watch.clock).all()
+    assert "p99 is 61.0 ms, the champion's 20.0 ms" in failure
 
 
 def drifted(team, registry):
@@ -354,9 +384,6 @@ class Scaling(Counting):
     def update_endpoint(self, **request):
         self.kept.append({key: request.pop(key) for key in list(request) if "Retain" in key})
         return self.sagemaker.update_endpoint(**request)
-
-    def describe_scalable_targets(self, **request):
-        return {"ScalableTargets": []}
 
     def register_scalable_target(self, **request):
         self.targets[request["ResourceId"]] = {"min": request["MinCapacity"], "max": request["MaxCapacity"]}
