@@ -71,7 +71,7 @@ class Converger:
         self._refuse(action, observed)
         found = drift.live(self.cloud.sagemaker, self.endpoint.config()) if observed and observed.config else None
         rules = policy.read(self.site.host, self.site.place.environment)
-        self._permit(action, found, rules)
+        self._permit(action, found, rules, self._back(action, observed, found))
         if origin.standing(self.site.host, self.site.commit, self.site.root, self.order.path) is not (
             origin.Standing.CURRENT
         ):
@@ -93,10 +93,16 @@ class Converger:
                 self.site.say(f"{self.endpoint.name}: log: {line}")
         raise RejectedError(action.reason) if action.kind is Kind.CLOSED else GitopsError(action.reason)
 
-    def _permit(self, action: Action, found: Live | None, rules: Policy) -> None:
+    def _back(self, action: Action, observed: Observed | None, found: Live | None) -> bool:
+        """True if this leads back: to an earlier version, or to what last proved itself."""
+        release = self.order.desired.release
+        if observed is None or found is None or release is None or action.kind is Kind.DRIFT:
+            return False
+        return release.version < found.version or observed.verified == self.order.spec.config["EndpointConfigName"]
+
+    def _permit(self, action: Action, found: Live | None, rules: Policy, back: bool) -> None:
         """HeldError where the policy says not now, or that drift is only reported."""
-        name, release = self.order.spec.endpoint, self.order.desired.release
-        back = found is not None and release is not None and release.version < found.version
+        name = self.order.spec.endpoint
         why = policy.held(rules, self.site.clock.now(), back)
         if why:
             raise HeldError(f"{name}: not done: {action.kind} ({action.reason}); {why}")

@@ -8,26 +8,8 @@ import pytest
 
 from gitops import deployment, specs, status
 from gitops.errors import GitopsError
-from gitops.reconcile import Cloud
 from tests.gitops.host import RepositoryHost
-from tests.gitops.serving import Registry
-from tests.gitops.team import FILE, ROLE, at_work, connect
-
-
-@pytest.fixture(scope="module")
-def clients(localcloud) -> Cloud:
-    return connect(localcloud)
-
-
-@pytest.fixture(scope="module")
-def registry(clients):
-    return Registry(clients.s3, clients.sagemaker)
-
-
-@pytest.fixture
-def team(tmp_path, clients):
-    with at_work(tmp_path / "origin", clients) as found:
-        yield found
+from tests.gitops.team import FILE, ROLE
 
 
 def test_a_null_release_deploys_nothing_and_says_so(team):
