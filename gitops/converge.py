@@ -6,9 +6,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from gitops import autoscaling, aws, drift, excerpt, origin, policy
+from gitops import autoscaling, aws, divergence, excerpt, origin, policy
 from gitops.decide import Action, Desired, Kind, Observed, decide
-from gitops.drift import Live
+from gitops.divergence import Live
 from gitops.endpoint import SCALED, Endpoint
 from gitops.errors import GitopsError
 from gitops.order import Cloud, Order, RejectedError, Site
@@ -69,7 +69,7 @@ class Converger:
     def _act(self, action: Action, observed: Observed | None) -> None:
         """Make the one call the action names, unless policy or a newer commit says otherwise."""
         self._refuse(action, observed)
-        found = drift.live(self.cloud.sagemaker, self.endpoint.config()) if observed and observed.config else None
+        found = divergence.live(self.cloud.sagemaker, self.endpoint.config()) if observed and observed.config else None
         rules = policy.read(self.site.host, self.site.place.environment)
         self._permit(action, found, rules, self._back(action, observed, found))
         if origin.standing(self.site.host, self.site.commit, self.site.root, self.order.path) is not (
@@ -109,7 +109,7 @@ class Converger:
         if action.kind is not Kind.DRIFT or found is None or rules.drift == "heal":
             return
         if rules.drift == "propose":
-            drift.propose(self.site, self.order, found)
+            divergence.propose(self.site, self.order, found)
             raise HeldError(f"{name}: drift: {action.reason}; proposed to git, and left as it is")
         raise GitopsError(
             f"{name}: drift: {action.reason}; {policy.path(self.site.place.environment)} says drift: report, so "

@@ -13,6 +13,7 @@ class Settings:
     """The variables infra/template.yml sets on the CodeBuild projects; empty where unset."""
 
     bucket: str = ""
+    manifest: str = ""  # key of an uploaded manifest; the rule that started this build says it
     bus: str = ""
     region: str = ""
     git_url: str = ""
@@ -26,6 +27,7 @@ def read(environ: Mapping[str, str]) -> Settings:
     """The settings in `environ`."""
     return Settings(
         bucket=environ.get("ARTIFACT_BUCKET", ""),
+        manifest=environ.get("MANIFEST", ""),
         bus=environ.get("EVENT_BUS", ""),
         region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION", ""),
         git_url=environ.get("GIT_URL", ""),

@@ -1,105 +1,122 @@
-"""What is live without git's leave, and when git's word waits: drift, freezes and pauses on a real localcloud."""
+"""Live requests against training data."""
 
-import time
-from dataclasses import replace
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 
-from gitops import ledger
-from gitops.clock import Clock
-from tests.gitops.team import FILE, served
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gitops import captures, drift
+from gitops.errors import GitopsError
 
-def record(release) -> str:
-    archive = {"uri": release.archive_uri, "sha256": release.archive_sha256}
-    found = {"id": release.id, "package_arn": release.package_arn, "image": release.image, "archive": archive}
-    return ledger.render(found)
-
-
-def drifted(team, registry):
-    """Git asks for `asked`, was given it, and then somebody moved the endpoint to `other`."""
-    other, asked = registry.release(), registry.release()
-    team.repository.commit({ledger.path("ncf", other.id): record(other)})
-    team.write(other)
-    assert team.reconcile() == []
-    config = team.endpoint()["EndpointConfigName"]
-    team.write(asked)
-    assert team.reconcile() == []
-    name = team.endpoint()["EndpointName"]
-    team.clients.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config)
-    while team.endpoint()["EndpointStatus"] != "InService":
-        time.sleep(0.05)
-    return other, asked
+USERS, ITEMS = [f"u{n}" for n in range(100)], [f"i{n}" for n in range(50)]
+COUNTS = np.arange(1, 101)
+TRAINED = drift.reference(USERS, ITEMS, np.concatenate([[0], np.cumsum(COUNTS)]), np.full(50, 101))
+LIMITS = drift.Limits(max_psi=0.25, max_unknown_users=0.5, min_requests=100)
 
 
-def test_drift_is_reported_proposed_or_healed_as_the_environment_says(team, registry):
-    other, asked = drifted(team, registry)
-    team.policy("drift: report\n")
-    (failure,) = team.reconcile()
-    assert "drift: " in failure
-    assert "git, unchanged, asks for" in failure
-    assert team.serving(other)["version"] == str(other.version)
-    team.policy("drift: propose\n")
-    assert team.reconcile() == []
-    assert team.reconcile() == []
-    (request,) = team.host.every
-    assert (request.branch, team.host.changed_by(request)) == (f"drift/staging/{other.id}", [FILE["staging"]])
-    assert team.serving(other)["version"] == str(other.version)
-    team.policy("drift: heal\n")
-    assert team.reconcile() == []
-    assert team.serving(asked)["version"] == str(asked.version)
+def asked(users: list[str], **more) -> list[dict]:
+    return [{"operation": "getRecommendations", "userId": user, **more} for user in users]
 
 
-def test_drift_that_was_proposed_and_merged_is_what_git_says(team, registry):
-    other, _ = drifted(team, registry)
-    team.policy("drift: propose\n")
-    assert team.reconcile() == []
-    team.host.merge(team.host.every[0])
-    modified = team.endpoint()["LastModifiedTime"]
-    assert team.reconcile() == []
-    assert team.serving(other)["version"] == str(other.version)
-    assert team.endpoint()["LastModifiedTime"] == modified
+def as_trained(count: int) -> list[str]:
+    """Users as often as training saw them."""
+    return list(np.random.default_rng(0).choice(USERS, size=count, p=COUNTS / COUNTS.sum()))
 
 
-def test_f35_what_was_approved_outside_git_is_reported_and_not_deployed(team, registry):
-    served_now, newer = registry.release(), registry.release()
-    team.write(served_now, "production")
-    assert team.reconcile("production") == []
-    team.clients.sagemaker.update_model_package(ModelPackageArn=newer.package_arn, ModelApprovalStatus="Approved")
-    assert team.reconcile("production") == []
-    assert any(f"{newer.package_arn}: drift: is Approved outside git" in line for line in team.said)
-    assert team.serving(served_now, "production")["version"] == str(served_now.version)
+def test_traffic_like_the_training_data_is_stable():
+    found = drift.report(TRAINED, drift.count(asked(as_trained(5000))), LIMITS)
+    assert (found.verdict, found.reasons) == ("stable", ())
+    assert found.psi["users by activity"] < 0.05
+    assert found.psi["items by popularity"] is None
+    assert found.unknown["users by activity"] == 0
 
 
-SATURDAY = Clock(now=lambda: datetime(2026, 11, 21, 12, tzinfo=UTC))
-WEDNESDAY = Clock(now=lambda: datetime(2026, 11, 18, 12, tzinfo=UTC))
-FROZEN = "freeze: {zone: UTC, weekly: [{start: sat 00:00, end: sun 00:00, reason: the weekend}]}\n"
+def test_traffic_of_other_users_has_drifted_and_says_which_field():
+    found = drift.report(TRAINED, drift.count(asked(USERS[:10] * 100)), LIMITS)
+    assert found.verdict == "drifted"
+    assert "users by activity" in found.reasons[0]
 
 
-def test_a_freeze_holds_a_new_release_back_and_lets_a_rollback_pass(team, registry):
-    first, second = served(team, registry)
-    team.policy(FROZEN)
-    frozen = replace(team.reconciler(), clock=SATURDAY)
-    assert frozen.all() == []
-    assert any("not done: update" in line and "frozen until sun 00:00 (UTC): the weekend" in line for line in team.said)
-    assert team.serving(first)["version"] == str(first.version)
-    assert replace(team.reconciler(), clock=WEDNESDAY).all() == []
-    assert team.serving(second)["version"] == str(second.version)
-    team.write(first)
-    assert replace(team.reconciler(), clock=SATURDAY).all() == []
-    assert team.serving(first)["version"] == str(first.version)
+def test_unknown_users_count_as_drift_beyond_their_share():
+    strangers = [f"new{n}" for n in range(3000)]
+    found = drift.report(TRAINED, drift.count(asked(as_trained(1000) + strangers)), LIMITS)
+    assert found.verdict == "drifted"
+    assert found.unknown["users by activity"] == 0.75
+    assert "75%" in drift.markdown(found)
 
 
-def test_a_pause_holds_everything_back_even_a_rollback(team, registry):
-    first, second = served(team, registry)
-    assert team.reconcile() == []
-    team.write(first)
-    team.policy("paused: true\nreason: we look into an incident\n")
-    assert team.reconcile() == []
-    assert any("not done: update" in line and "paused: we look into an incident" in line for line in team.said)
-    assert team.serving(second)["version"] == str(second.version)
+def test_too_few_requests_are_inconclusive_whatever_they_are():
+    found = drift.report(TRAINED, drift.count(asked(["stranger"] * 99)), LIMITS)
+    assert found.verdict == "inconclusive"
+    assert "100 are needed" in found.reasons[0]
 
 
-def test_a_policy_that_cannot_be_read_changes_nothing(team, registry):
-    team.write(registry.release())
-    team.policy("pause: true\n")
-    assert "_policy.yml: pause: unknown key" in team.reconcile()[0]
+def test_items_are_counted_where_requests_name_them():
+    live = drift.count([
+        {"operation": "getPersonalizedRanking", "userId": "u1", "inputList": ["i1", "i2"]},
+        {"operation": "getRelatedItems", "itemId": "i1"},
+        {"instances": [{"userId": "u2", "itemId": 7}, "no object"]},
+        "no request", None,
+    ])  # fmt: skip
+    assert (live.requests, live.users, live.items) == (3, {"u1": 1, "u2": 1}, {"i1": 2, "i2": 1, "7": 1})
+
+
+shares = st.lists(st.floats(0, 1), min_size=10, max_size=10).filter(lambda found: sum(found) > 0.1)
+
+
+@given(shares, shares)
+def test_the_index_is_never_negative_and_zero_for_equals(first: list[float], second: list[float]):
+    a, b = ([each / sum(found) for each in found] for found in (first, second))
+    assert drift.index(a, b) >= 0
+    assert drift.index(a, a) == 0
+    assert drift.index(a, b) == pytest.approx(drift.index(b, a))
+
+
+@given(st.lists(st.integers(1, 1000), min_size=20, max_size=200))
+def test_bins_hold_all_interactions_and_all_ids(counts: list[int]):
+    found = drift.binned([str(n) for n in range(len(counts))], np.array(counts))
+    assert sum(found.trained) == pytest.approx(1)
+    assert len(found.bins) == len(counts)
+    assert set(found.bins.values()) <= set(range(drift.BINS))
+
+
+LINE = {
+    "captureData": {
+        "endpointInput": {"observedContentType": "application/json", "mode": "INPUT", "data": '{"userId":"u1"}',
+                          "encoding": "JSON"},
+        "endpointOutput": {"observedContentType": "application/json", "mode": "OUTPUT", "data": "eyJhIjoxfQ==",
+                           "encoding": "BASE64"},
+    },
+    "eventMetadata": {"eventId": "e1", "inferenceTime": "2026-11-21T10:00:00Z"}, "eventVersion": "0",
+}  # fmt: skip
+
+
+def test_a_captured_line_is_read_whatever_its_encoding():
+    assert captures.capture(LINE) == captures.Capture("e1", "", {"userId": "u1"}, {"a": 1})
+
+
+@pytest.fixture(scope="module")
+def bucket(localcloud):
+    s3 = localcloud.client("s3")
+    s3.create_bucket(Bucket="drift-captures", CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
+    for hour in range(3):
+        key = f"capture/shop/main/2026/11/21/{10 + hour:02}/00-00-000-a.jsonl"
+        line = json.dumps(LINE).replace("u1", f"u{hour}")
+        s3.put_object(Bucket="drift-captures", Key=key, Body=f"{line}\n{line}\n".encode())
+    s3.put_object(Bucket="drift-captures", Key="capture/torn/main/2026/11/21/10/a.jsonl", Body=b"{}\n")
+    return s3
+
+
+def test_only_the_hours_asked_for_are_read(bucket):
+    ten = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
+    calls = captures.read(bucket, "s3://drift-captures/capture/shop", "main", (ten, ten + timedelta(hours=1)))
+    assert [call.request["userId"] for call in calls] == ["u0", "u0", "u1", "u1"]
+
+
+def test_a_file_that_is_no_capture_is_named(bucket):
+    ten = datetime(2026, 11, 21, 10, tzinfo=UTC)
+    with pytest.raises(GitopsError, match=r"a\.jsonl: line 1 is no captured call"):
+        list(captures.read(bucket, "s3://drift-captures/capture/torn", "main", (ten, ten)))

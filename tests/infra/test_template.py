@@ -147,7 +147,7 @@ def test_s08_the_build_starts_the_pipeline_and_no_job(infra):
 CALLS = {
     "RetrainRole": ["pipelines/*.py"],
     "DeployProductionRole": [
-        f"gitops/{name}.py" for name in ("approval", "drift", "endpoint", "golden", "reconcile", "verify")
+        f"gitops/{name}.py" for name in ("approval", "divergence", "endpoint", "golden", "reconcile", "verify")
     ],
     "ProposeRole": ["gitops/candidate.py"],
 }
