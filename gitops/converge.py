@@ -56,6 +56,9 @@ class Converger:
         client = self.cloud.service(autoscaling.SERVICE) if wanted or told else None
         if client is None:
             return
+        if policy.read(self.site.host, self.site.place.environment).paused:
+            self.site.say(f"{self.endpoint.name}: not done: autoscaling; paused")
+            return
         names = [variant["VariantName"] for variant in self.order.spec.config["ProductionVariants"]]
         calls = autoscaling.calls(self.endpoint.name, names, self.order.desired)
         done = autoscaling.carry_out(client, self.endpoint.name, calls, self.site.say)
@@ -69,7 +72,8 @@ class Converger:
     def _act(self, action: Action, observed: Observed | None) -> None:
         """Make the one call the action names, unless policy or a newer commit says otherwise."""
         self._refuse(action, observed)
-        found = divergence.live(self.cloud.sagemaker, self.endpoint.config()) if observed and observed.config else None
+        serving = observed is not None and observed.status == "InService"
+        found = divergence.live(self.cloud.sagemaker, self.endpoint.config()) if serving else None
         rules = policy.read(self.site.host, self.site.place.environment)
         self._permit(action, found, rules, self._back(action, observed, found))
         if origin.standing(self.site.host, self.site.commit, self.site.root, self.order.path) is not (

@@ -65,6 +65,10 @@ class Endpoint:
         name = self._there()["EndpointConfigName"]
         return dict(self.sagemaker.describe_endpoint_config(EndpointConfigName=name))
 
+    def variants(self) -> list[dict[str, Any]]:
+        """What DescribeEndpoint says of each production variant."""
+        return list(self._there().get("ProductionVariants", []))
+
     @property
     def fence(self) -> int:
         """The highest lease number that ever wrote here."""

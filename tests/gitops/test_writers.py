@@ -159,6 +159,10 @@ def test_instances_that_autoscaling_owns_are_kept_over_an_update_and_given_back_
     (kept,) = scaling.kept
     excluded = [each["VariantPropertyType"] for each in kept["ExcludeRetainedVariantProperties"]]
     assert (kept["RetainAllVariantProperties"], excluded) == (True, ["DesiredWeight", "DataCaptureConfig"])
+    team.policy("paused: true\nreason: an incident\n")
+    assert replace(team.reconciler(), cloud=cloud).all() == []
+    assert any("not done: autoscaling; paused" in line for line in team.said)
+    team.policy("paused: false\n")
     text = (team.repository.root / FILE["staging"]).read_text().replace(f"autoscaling: {asked['autoscaling']}\n", "")
     team.repository.commit({FILE["staging"]: text})
     assert replace(team.reconciler(), cloud=cloud).all() == []
