@@ -51,25 +51,19 @@ def calls(endpoint: str, variants: Iterable[str], desired: Deployment) -> Iterat
         )
 
 
-def answers(client: Any, endpoint: str, say: Say) -> bool:
-    """True if the service is there. Where it is not, as on localcloud, that is said: `instances` then is the number."""
-    if client is None:
-        return False
-    try:
-        client.describe_scalable_targets(ServiceNamespace="sagemaker", MaxResults=1)
-    except ClientError as error:
-        if aws.code(error) != "UnsupportedOperation":
-            raise
-        say(f"{endpoint}: autoscaling is not carried out here ({aws.message(error)}); serving.instances is")
-        return False
-    return True
+def carry_out(client: Any, endpoint: str, asked: Iterable[Call], say: Say) -> bool:
+    """Make the calls; True if the service took them. Where there is none, as on localcloud, that is said in one line.
 
-
-def carry_out(client: Any, endpoint: str, variants: Iterable[str], desired: Deployment) -> None:
-    """Make the calls; a target that was to go and is gone is as asked."""
-    for method, arguments in calls(endpoint, variants, desired):
+    `serving.instances` then is the number, so the release is deployed all the same.
+    """
+    for method, arguments in asked:
         try:
             getattr(client, method)(**arguments)
         except ClientError as error:
+            if aws.code(error) == "UnsupportedOperation":
+                say(f"{endpoint}: autoscaling is not carried out here ({aws.message(error)}); serving.instances is")
+                return False
+            # a target that was to go, and is gone, is as asked
             if method != "deregister_scalable_target" or aws.code(error) != "ObjectNotFoundException":
                 raise
+    return True

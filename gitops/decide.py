@@ -82,7 +82,8 @@ def _in_service(desired: Desired, observed: Observed) -> Action:
             f"this very spec was tried and rolled back{why}; {observed.config} serves. "
             "Revert the commit, or raise retry to try again",
         )
-    if observed.verified == desired.config:
+    # with an attempt on record, what serves came from that: it was found wanting, and git went back
+    if observed.verified == desired.config and not observed.attempt_digest:
         return Action(Kind.DRIFT, f"{observed.config} is in service, and git, unchanged, asks for {desired.config}")
     return Action(Kind.UPDATE, f"{observed.config} is in service, not {desired.config}")
 

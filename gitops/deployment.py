@@ -145,7 +145,7 @@ def _refuse_autoscaling(deployment: Deployment, path: Path) -> None:
 
 def files(root: Path, environment: str) -> list[Path]:
     """The deploy files of an environment: _policy.yml and the like are none."""
-    return sorted(file for file in (root / "deploy" / environment).glob("*.yml") if not file.name.startswith("_"))
+    return sorted((root / "deploy" / environment).glob("[!_]*.yml"))
 
 
 def with_release(content: str, release: Release | None, where: Path) -> str:

@@ -65,6 +65,10 @@ class Endpoint:
         name = self._there()["EndpointConfigName"]
         return dict(self.sagemaker.describe_endpoint_config(EndpointConfigName=name))
 
+    def variants(self) -> list[dict[str, Any]]:
+        """What DescribeEndpoint says of each production variant."""
+        return list(self._there().get("ProductionVariants", []))
+
     @property
     def fence(self) -> int:
         """The highest lease number that ever wrote here."""
@@ -139,7 +143,7 @@ class Endpoint:
 
     def settle(self, config: str, commit: str) -> None:
         """The config has proved itself, as the commit asks; written only where it is news."""
-        values = {ATTEMPT_DIGEST: "", VERIFIED_CONFIG: config, VERIFIED_COMMIT: commit}
+        values = {ATTEMPT_DIGEST: "", ATTEMPT_P99: "", VERIFIED_CONFIG: config, VERIFIED_COMMIT: commit}
         described = self._there()
         tags = self._tags(described)
         if any(tags.get(key, "") != value for key, value in values.items()):

@@ -81,6 +81,10 @@ class Lease:
     def acquire(self, floor: int, patience: float) -> None:
         """Take the lease, with a number above `floor`; GitopsError if another holds it for `patience` seconds."""
         deadline = self.clock.monotonic() + patience
+        # written before it is read: S3 says that an object is missing only to those who may list the bucket
+        if self._write(Entry(self.who, floor + 1, self.seconds, True), ""):
+            self.number = floor + 1
+            return
         while True:
             current = self._read()
             if current is None or current.free:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gitops import deployment, git, ledger, prices
+from gitops import deployment, git, ledger, policy, prices
 from gitops.errors import GitopsError
 from gitops.planning import endpoints, estimates, evidence, secrets, training, trees
 from gitops.planning.differences import difference, flatten
@@ -196,7 +196,8 @@ def _loaders(root: Path) -> Iterator[tuple[str, Any]]:
         lock = file.name.endswith(".data.yml")
         yield f"params/{file.name}", (lambda f=file: params.load_lock(f)) if lock else (lambda f=file: _params(f, root))
     for file in sorted((root / "deploy").glob("*/*.yml")):
-        yield file.relative_to(root).as_posix(), lambda f=file: deployment.load(f)
+        load = policy.load if file.name == policy.FILE else deployment.load
+        yield file.relative_to(root).as_posix(), lambda f=file, load=load: load(f)
 
 
 def _params(file: Path, root: Path) -> None:

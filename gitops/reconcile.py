@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from gitops import approval, aws, deployment, golden, lease, origin, policy, revert, specs
+from gitops import approval, autoscaling, aws, deployment, divergence, golden, lease, origin, policy, revert, specs
 from gitops.clock import SYSTEM, Clock
 from gitops.converge import Converger, HeldError
 from gitops.deployment import Release
@@ -107,6 +107,9 @@ class Reconciler:
         crash.point("reconcile:before-verify")
         Verifier(self.cloud, order, endpoint, self.say).prove()
         crash.point("reconcile:after-verify")
+        delegated = autoscaling.DELEGATED if order.desired.autoscaling else ()
+        for line in divergence.by_hand(order.spec.config, endpoint.variants(), delegated):
+            self.say(f"{order.spec.endpoint}: drift: {line}; it was changed by hand, and stays until the next update")
         endpoint.settle(order.spec.config["EndpointConfigName"], self.commit)
         crash.point("reconcile:after-tags")
         if release and self.place.environment == approval.ENVIRONMENT:

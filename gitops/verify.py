@@ -68,7 +68,8 @@ class Verifier:
 
     def _load(self, variants: tuple[str | None, ...]) -> dict[str | None, float]:
         release = self.order.desired.releases[VARIANT]
-        return golden.load(self.cloud.runtime, self.order.spec.endpoint, self.order.requests[release.id], variants)
+        requests, timer = self.order.requests[release.id], self.endpoint.clock.monotonic
+        return golden.load(self.cloud.runtime, self.order.spec.endpoint, requests, variants, timer)
 
     def before(self) -> float | None:
         """p99 in ms of what serves now, asked as what comes will be; None where nobody wants to compare."""

@@ -1,7 +1,6 @@
 """A serving image for the tests: answers the archive's own golden requests, and fails in the ways it is told to.
 
-The archive's `behaviour` member says how: `good`, `wrong` (another answer), `slow`, `tardy` (a little slow), or `sick`
-(never healthy).
+The archive's `behaviour` member says how: `good`, `wrong` (another answer), `slow`, or `sick` (never healthy).
 """
 
 import hashlib
@@ -37,7 +36,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        time.sleep({"slow": 0.2, "tardy": 0.03}.get(BEHAVIOUR, 0))
+        if BEHAVIOUR == "slow":
+            time.sleep(0.2)
         line = next((line for line in LINES if line["request"] == request), LINES[0])
         ids = reversed(line["itemIds"]) if BEHAVIOUR == "wrong" else line["itemIds"]
         items = [{"itemId": item, "score": score} for item, score in zip(ids, line["scores"])]

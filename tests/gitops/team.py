@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gitops import deployment, specs, status
+from gitops.deployment import Release
+from gitops.lease import Lease, Store
 from gitops.reconcile import Cloud, Reconciler
 from tests.gitops.host import RepositoryHost
 from tests.gitops.repository import project
+from tests.gitops.serving import Registry
 
 ROLE = "arn:aws:iam::123456789012:role/serving"
 FILE = {environment: f"deploy/{environment}/ncf.yml" for environment in ("staging", "production")}
@@ -78,3 +81,17 @@ def connect(localcloud) -> Cloud:
     """The clients of a reconcile."""
     names = ("sagemaker", "sagemaker-runtime", "s3")
     return Cloud(*(localcloud.client(name) for name in names), client=localcloud.client)
+
+
+def served(team: Team, registry: Registry, behaviour: str = "good") -> tuple[Release, Release]:
+    """A good release in service, then one that behaves so, asked for: (good, other)."""
+    good, other = registry.release(), registry.release(behaviour)
+    team.write(good)
+    assert team.reconcile() == []
+    team.write(other)
+    return good, other
+
+
+def lease(team: Team, name: str = "by hand") -> Lease:
+    """The lease of the team's staging endpoint, held by nobody yet."""
+    return Lease(Store(team.clients.s3, "images-bucket", f"{team.name}-ncf-staging"), name)

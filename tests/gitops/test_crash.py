@@ -21,7 +21,7 @@ from gitops.endpoint import ATTEMPT_DIGEST, VERIFIED_CONFIG
 from pipelines import crash
 from tests.gitops.test_delivery import ROLE, ROOT, Delivery
 
-QUICK = {"notify:after-source", "reconcile:after-note"}
+QUICK = {"reconcile:after-note"}
 FOLDERS = ("gitops", "pipelines")
 
 

@@ -51,6 +51,13 @@ def test_an_attempt_that_was_noted_but_never_called_is_made():
     assert decide(ASKED, crashed).kind is Kind.UPDATE
 
 
+def test_what_serves_instead_of_what_was_verified_is_drift_unless_an_attempt_put_it_there():
+    assert decide(ASKED, seen("InService", verified="config-new")).kind is Kind.DRIFT
+    assert decide(ASKED, seen("InService", verified="config-other")).kind is Kind.UPDATE
+    tried = seen("InService", verified="config-new", attempt_digest="d0", attempt_modified="t0")
+    assert decide(ASKED, tried).kind is Kind.UPDATE
+
+
 @pytest.mark.parametrize("status", ["Failed", "OutOfService"])
 def test_what_serves_nothing_is_recreated_only_where_that_is_allowed(status):
     assert decide(ASKED, seen(status)).kind is Kind.REFUSE
@@ -79,6 +86,7 @@ observations = st.builds(
     attempt_digest=words,
     attempt_modified=words,
     failure=words,
+    verified=words,
 )
 
 

@@ -189,6 +189,7 @@ class Echo:
 
 def test_a_write_whose_answer_was_lost_is_recognised_as_ones_own(store):
     lease = taken(replace(store, s3=Echo(store.s3)))
+    assert lease.number == 1
     lease.store.s3.lost = 1
     lease.renew()
     lease.renew()

@@ -8,26 +8,8 @@ import pytest
 
 from gitops import deployment, specs, status
 from gitops.errors import GitopsError
-from gitops.reconcile import Cloud
 from tests.gitops.host import RepositoryHost
-from tests.gitops.serving import Registry
-from tests.gitops.team import FILE, ROLE, at_work, connect
-
-
-@pytest.fixture(scope="module")
-def clients(localcloud) -> Cloud:
-    return connect(localcloud)
-
-
-@pytest.fixture(scope="module")
-def registry(clients):
-    return Registry(clients.s3, clients.sagemaker)
-
-
-@pytest.fixture
-def team(tmp_path, clients):
-    with at_work(tmp_path / "origin", clients) as found:
-        yield found
+from tests.gitops.team import FILE, ROLE
 
 
 def test_a_null_release_deploys_nothing_and_says_so(team):
@@ -53,7 +35,7 @@ def test_a_release_is_created_updated_and_rolled_back_by_its_commit(team, regist
     assert team.endpoint()["LastModifiedTime"] == modified
 
 
-def test_a_sick_release_is_rolled_back_reported_and_not_tried_again_until_retry_is_raised(team, registry):
+def test_f41_a_release_that_was_silently_rolled_back_is_not_tried_again_until_retry_is_raised(team, registry):
     good, sick = registry.release(), registry.release("sick")
     team.write(good)
     assert team.reconcile() == []
@@ -69,7 +51,7 @@ def test_a_sick_release_is_rolled_back_reported_and_not_tried_again_until_retry_
     assert team.endpoint()["LastModifiedTime"] > modified
 
 
-def test_a_first_release_that_fails_is_replaced_where_that_is_allowed(team, registry):
+def test_f45_an_endpoint_that_failed_is_deleted_and_created_only_where_that_is_allowed(team, registry):
     team.write(registry.release("sick"))
     (failure,) = team.reconcile()
     assert "Failed" in failure
@@ -276,7 +258,7 @@ def test_a_release_that_disagrees_with_the_registry_is_refused(team, registry, c
     assert sentence in team.reconcile()[0]
 
 
-def test_an_archive_replaced_after_its_registration_is_refused(team, registry):
+def test_f36_an_archive_replaced_after_its_registration_is_refused(team, registry):
     release = registry.release()
     team.clients.s3.put_object(
         Bucket="images-bucket", Key=release.archive_uri.removeprefix("s3://images-bucket/"), Body=b"other"

@@ -14,6 +14,7 @@ from pipelines.errors import ProjectError
 from tests.gitops.test_deployment import RELEASE
 from tests.gitops.test_specs import FACTS, OTHER, PLACE
 
+SHAPE = get_session().get_service_model("sagemaker").shape_for("DeploymentConfig")
 WHERE = Path("deploy/production/ncf.yml")
 WATCHED = "alarms: [ncf-5xx, ncf-latency]"
 CANARY = f"{{strategy: canary, canary_percent: 10, wait_seconds: 300, bake_seconds: 600, {WATCHED}}}"
@@ -167,8 +168,7 @@ def test_whatever_is_accepted_is_a_request_that_sagemaker_takes_and_no_step_goes
     except ValueError:
         return
     found = deployment_config(rollout)
-    shape = get_session().get_service_model("sagemaker").shape_for("DeploymentConfig")
-    validate_parameters(found, shape)
+    validate_parameters(found, SHAPE)
     assert len(found.keys() & {"BlueGreenUpdatePolicy", "RollingUpdatePolicy"}) == (1 if rollout.guarded else 0)
     if rollout.strategy != "all_at_once":
         assert found["AutoRollbackConfiguration"]["Alarms"]

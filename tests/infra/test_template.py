@@ -177,11 +177,7 @@ def test_s08_the_build_starts_the_pipeline_and_no_job(infra):
 CALLS = {
     "RetrainRole": ["pipelines/*.py"],
     "DeployProductionRole": [
-        "gitops/endpoint.py",
-        "gitops/reconcile.py",
-        "gitops/golden.py",
-        "gitops/approval.py",
-        "gitops/drift.py",
+        f"gitops/{name}.py" for name in ("approval", "divergence", "endpoint", "golden", "reconcile", "verify")
     ],
     "ProposeRole": ["gitops/candidate.py"],
     "RegisterRole": ["infra/functions/register.py"],

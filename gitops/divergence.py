@@ -1,15 +1,20 @@
 """What is live differs from git though git did not change: F35, or a hand at the console. What then, is policy."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gitops import deployment, ledger
+from botocore.exceptions import ClientError
+
+from gitops import aws, deployment, ledger
 from gitops.deployment import VARIANT, Release
 from gitops.errors import GitopsError
 from gitops.hosts import Change, Host
 from gitops.order import Order, Site
+
+# what UpdateEndpointWeightsAndCapacities changes, beside where the config has it
+CHANGEABLE = {"DesiredInstanceCount": "InitialInstanceCount", "DesiredWeight": "InitialVariantWeight"}
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class Live:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        return dict(self.model["PrimaryContainer"].get("Environment", {}))
+        return dict(self.model.get("PrimaryContainer", {}).get("Environment", {}))
 
     @property
     def release_id(self) -> str:
@@ -37,10 +42,31 @@ class Live:
 
 
 def live(sagemaker: Any, config: Mapping[str, Any]) -> Live:
-    """What that endpoint config serves."""
+    """What that endpoint config serves; a model that is gone, or is not ours, tells nothing."""
     variants = {variant["VariantName"]: variant for variant in config["ProductionVariants"]}
     main = variants.get(VARIANT) or config["ProductionVariants"][0]
-    return Live(config, sagemaker.describe_model(ModelName=main["ModelName"]))
+    try:
+        return Live(config, sagemaker.describe_model(ModelName=main["ModelName"]))
+    except ClientError as error:
+        if not aws.missing(error):
+            raise
+        return Live(config, {})
+
+
+def by_hand(config: Mapping[str, Any], variants: Iterable[Mapping[str, Any]], delegated: Collection[str]) -> list[str]:
+    """Where the live `variants` (DescribeEndpoint) differ from their config in what can be changed without one: pure.
+
+    `delegated` fields belong to somebody else, and are no drift.
+    """
+    asked = {variant["VariantName"]: variant for variant in config["ProductionVariants"]}
+    found = []
+    for variant in variants:
+        name = variant["VariantName"]
+        for live, initial in CHANGEABLE.items():
+            wanted = asked[name][initial]
+            if live in variant and live not in delegated and variant[live] != wanted:
+                found.append(f"{name}: {live} is {variant[live]:g}, git asks for {wanted:g}")
+    return found
 
 
 def propose(site: Site, order: Order, found: Live) -> None:
