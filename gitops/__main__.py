@@ -1,4 +1,4 @@
-"""python -m gitops notify | data | propose | reconcile | status | plan | prices (each has --help)"""
+"""python -m gitops notify | data | propose | reconcile | status | plan | prices | report (each has --help)"""
 
 import argparse
 import gc
@@ -40,6 +40,9 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument("--post", action="store_true", help="as a comment on the head's merge request; needs GIT_TOKEN")
     prices = verbs.add_parser("prices", help="what estimates of cost are made from")
     prices.add_argument("--refresh", action="store_true", help="ask AWS's price list for the types this project uses")
+    report = verbs.add_parser("report", help="write a run's report, with its steps, as one HTML file")
+    report.add_argument("execution", metavar="ARN")
+    report.add_argument("--output", required=True, metavar="FILE")
     return top
 
 

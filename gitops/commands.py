@@ -201,6 +201,24 @@ def prices(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def report(arguments: argparse.Namespace, settings: Settings) -> int:
+    """A run's report, completed by what SageMaker knows of the run."""
+    from gitops import aws, run_report
+    from pipelines import project
+
+    region = settings.region or project.load(Path.cwd()).region
+    with aws.explained():
+        sagemaker, s3 = aws.client("sagemaker", region), aws.client("s3", region)
+        run = run_report.read(sagemaker, arguments.execution)
+        text = run_report.whole(run_report.evaluated(sagemaker, s3, arguments.execution), run)
+    try:
+        Path(arguments.output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise GitopsError(f"{arguments.output}: cannot be written: {error.strerror}; name another file") from error
+    print(f"{arguments.output}: {run.status}, {len(run.steps)} steps, {len(text.encode())} bytes")
+    return 0
+
+
 def _bucket(team: "Project", region: str) -> str:
     """The bucket as infra names it: where nobody says, the account of the caller's identity decides."""
     from gitops import aws
@@ -224,4 +242,5 @@ COMMANDS: dict[str, Command] = {
     "status": status,
     "plan": plan,
     "prices": prices,
+    "report": report,
 }
