@@ -12,6 +12,7 @@ from gitops.deployment import Release
 from gitops.errors import GitopsError
 from pipelines import models
 
+REPORT = "report.html"  # beside decision.json
 CHALLENGER = "challenger"  # the verdict of a run's models that were not proposed
 
 
@@ -63,6 +64,12 @@ class Candidate:
         }
         return models.parse(Release, Path(document["package_arn"]), document)
 
+    @property
+    def report(self) -> str:
+        """Where the report of its evaluation lies; `unknown` for a package registered by other means."""
+        folder = self.metadata.get("evaluation_uri", "").rstrip("/")
+        return f"{folder}/{REPORT}" if folder else "unknown"
+
     def record(self) -> dict[str, Any]:
         """The evidence for releases/<model>/<id>.json: the same for the same candidate, whenever it is made."""
         release, decision = self.release, self.decision
@@ -77,6 +84,7 @@ class Candidate:
             "version": self.version,
             "archive": {"uri": release.archive_uri, "sha256": release.archive_sha256},
             "image": release.image,
+            "report": self.report,
             "data_lock_sha256": self.metadata.get("data_lock_sha256", "unknown"),
             "metrics": decision.get("metrics", {}),
             "baselines": decision.get("baselines", {}),

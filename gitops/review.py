@@ -11,7 +11,6 @@ from gitops.candidate import Candidate
 from pipelines import documents
 
 REASONS, GATES, CONTESTANTS, EXAMPLES = 6, 12, 8, 3  # reasons in a line, rows that are shown unfolded
-REPORT = "report.html"  # beside decision.json
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,8 @@ def _decision(candidate: Candidate, promotion: Promotion) -> str:
     lead = f"**{candidate.verdict.upper()}**" + (f": {reasons}" if reasons else "")
     if candidate.verdict != "pass":
         lead += "\n\nA draft: it is never merged automatically. Merge it only if you know why the gate could not tell."
-    return f"{lead}\n\n`{candidate.release.id}` replaces `{promotion.current or 'nothing'}` in {promotion.environment}."
+    move = f"`{candidate.release.id}` replaces `{promotion.current or 'nothing'}` in {promotion.environment}."
+    return f"{lead}\n\n{move} Report: `{candidate.report}`, one file to open in a browser."
 
 
 def _gates(candidate: Candidate) -> str:
@@ -186,7 +186,6 @@ def _provenance(candidate: Candidate) -> str:
         "image": release.image,
         "data lock sha256": metadata.get("data_lock_sha256", "unknown"),
         "evidence": ledger.path(candidate.model, release.id),
-        "report": f"{metadata['evaluation_uri'].rstrip('/')}/{REPORT}" if "evaluation_uri" in metadata else "unknown",
     }
     lines = [f"| {name} | `{value}` |" for name, value in rows.items()]
     return _details("Provenance", ["| | |", "|---|---|", *lines])

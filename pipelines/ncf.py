@@ -201,6 +201,7 @@ def evaluate(
         "--train-dir": folder("input", "train"),
         "--holdout-dir": folder("input", "holdout"),
         "--champion-dir": folder("input", "champion"),
+        "--prepared-dir": folder("input", "prepared"),
         "--output-dir": folder("output", "evaluation"),
         "--models-dir": folder("output", "models"),
     }
@@ -217,6 +218,7 @@ def evaluate(
             "train": Input(output(prepare_step, "train"), f"{prepare_job.key}/train"),
             "holdout": Input(output(prepare_step, "holdout"), f"{prepare_job.key}/holdout"),
             "champion": Input(parameters["champion_uri"], "an execution parameter"),
+            "prepared": Input(output(prepare_step, "report"), f"{prepare_job.key}/report"),
         },
     )
 

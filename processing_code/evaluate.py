@@ -10,21 +10,24 @@ What it leaves: report.py. What the gate may ask: rules.py.
 """
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 # Read when numpy is loaded. Its threads otherwise spin while they wait for each other, on cores that ONNX Runtime's
 # or another job's threads could use: half of the time an evaluation took.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
+import page
 from assessment import Assessment, Measured, assess
 from candidates import write_archives
 from channels import Data, load
 from contest import CHAMPION, Contest, baseline, gather
 from gate import Evidence, decide
-from problems import exit_code
+from problems import ProcessingError, exit_code
 from ranking import Protocol
 from report import record, rows, write
 from rules import level_of, metric_of, read_rules
@@ -36,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("model", "train", "holdout", "output", "models"):
         arguments.add_argument(f"--{name}-dir", type=Path, required=True)
+    arguments.add_argument("--prepared-dir", type=Path, help="prepare's report, only shown in report.html")
     arguments.add_argument("--champion-dir", type=Path, help="holds model.tar.gz, or the marker NONE")
     arguments.add_argument("--top-k", type=cutoffs, default=(10, 50), help="comma separated")
     arguments.add_argument("--test-num-ng", type=int, default=99)
@@ -58,14 +62,32 @@ def evaluate(argv: Sequence[str] | None = None) -> None:
     rules = read_rules(arguments.gate)  # before the work, not after it
     metric, level = metric_of(rules), level_of(rules)
     protocol = Protocol(arguments.top_k, arguments.test_num_ng, arguments.seed)
+    counted = prepared(arguments.prepared_dir)
     data = load(arguments.train_dir, arguments.holdout_dir)
     contest = gather(arguments.model_dir, arguments.champion_dir, data, metric, protocol.seed)
     found = assess(contest.scorers(data), contest.proposed, data, protocol, level)
     decision = decide(rules, evidence(contest, found, data))
     write_archives(arguments.models_dir, contest.candidates)
-    write(arguments.output_dir, decision, record(contest, found, data, rules), rows(contest, found, data))
+    whole = write(arguments.output_dir, decision, record(contest, found, data, rules), rows(contest, found, data))
+    html = page.page(whole, counted, contest.archive.manifest)
+    page.write(arguments.output_dir / "report.html", html)
     write_json(arguments.output_dir / "latency.json", {"milliseconds_per_user": found.milliseconds})
     print(f"{contest.proposed}: verdict: {decision.verdict}: {'; '.join(decision.reasons)}")
+
+
+def prepared(folder: Path | None) -> dict[str, Any]:
+    """What prepare counted; empty where it was not given. Raises ProcessingError when it is not what prepare writes."""
+    if folder is None:
+        return {}
+    path = folder / "manifest.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        numbers = [*found["counts"].values(), *found["quarantine"].values()]
+        if not all(isinstance(one, int) for one in numbers):
+            raise ValueError("a count is not a number")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProcessingError(f"{path}: not what prepare.py writes ({error})") from error
+    return dict(found)
 
 
 def evidence(contest: Contest, found: Assessment, data: Data) -> Evidence:

@@ -6,7 +6,7 @@ import json
 import math
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class ModelArchive:
     popularity: npt.NDArray[Any]
     seen: tuple[Integers, Integers]  # the pairs it was trained on, as user and item positions
     run: Scorer
+    manifest: Mapping[str, Any] = field(default_factory=dict)  # as it was written
 
 
 def read_archive(path: Path) -> ModelArchive:
@@ -78,6 +79,7 @@ def parse_archive(content: bytes) -> ModelArchive:
             popularity=popularity,
             seen=pairs(array(members["seen_offsets.npy"]), array(members["seen_items.npy"]), len(users), len(items)),
             run=lambda positions: np.asarray(session.run(None, {"user": positions})[0]),
+            manifest=manifest,
         )
     except KeyError as error:
         raise ProcessingError(f"lacks {error}; training writes it into every archive") from error

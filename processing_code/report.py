@@ -1,4 +1,4 @@
-"""What evaluation leaves: decision.json, metrics.csv, evaluation.json and latency.json.
+"""What evaluation leaves: decision.json, report.html (page.py), metrics.csv, evaluation.json and latency.json.
 
 decision.json says what was decided and why, equal bytes for equal inputs. An interval is {value, low, high}, null
 where there is none; `metrics` is metric -> interval.
@@ -34,7 +34,7 @@ from intervals import Interval
 from model_archive import ModelArchive
 from quality import Row, quality, read_metrics, write_metrics
 from rules import Rules
-from tables import write_json
+from tables import finite, write_json
 
 
 def record(contest: Contest, found: Assessment, data: Data, rules: Rules) -> dict[str, Any]:
@@ -106,18 +106,20 @@ def of_model(model: str, prefix: str, metrics: Measured, users: int) -> Iterator
         }  # fmt: skip
 
 
-def write(folder: Path, decision: Decision, record: Mapping[str, Any], table: Iterable[Row]) -> None:
-    """Write decision.json, metrics.csv and, from that, evaluation.json."""
+def write(folder: Path, decision: Decision, record: Mapping[str, Any], table: Iterable[Row]) -> dict[str, Any]:
+    """Write decision.json, metrics.csv and, from that, evaluation.json; the content of the first."""
     write_metrics(folder / "metrics.csv", table)
     measured = read_metrics(folder / "metrics.csv")
     write_json(folder / "evaluation.json", quality(measured, record["model"]))
     for name in record["models"]:
         write_json(folder / "models" / f"{name}.json", quality(measured, name))
-    write_json(folder / "decision.json", {
+    whole = finite({
         "verdict": decision.verdict, "register": decision.register, "reasons": list(decision.reasons),
         "reason": "; ".join(decision.reasons),
         "findings": [found_record(one, record["metrics"]) for one in decision.findings], **record,
     })  # fmt: skip
+    write_json(folder / "decision.json", whole)
+    return dict(whole)
 
 
 def found_record(one: Finding, metrics: Mapping[str, Any]) -> dict[str, Any]:

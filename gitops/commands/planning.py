@@ -3,9 +3,11 @@
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from gitops.commands.desk import desk
+from gitops.errors import GitopsError
 from gitops.settings import Settings
 
 Command = Callable[[argparse.Namespace, Settings], int]
@@ -19,6 +21,9 @@ def add_parsers(verbs: Any) -> None:
     plan.add_argument("--post", action="store_true", help="as a comment on the head's merge request; needs GIT_TOKEN")
     prices = verbs.add_parser("prices", help="what estimates of cost are made from")
     prices.add_argument("--refresh", action="store_true", help="ask AWS's price list for the types this project uses")
+    report = verbs.add_parser("report", help="write a run's report, with its steps, as one HTML file")
+    report.add_argument("execution", metavar="ARN")
+    report.add_argument("--output", required=True, metavar="FILE")
 
 
 def plan(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -63,7 +68,25 @@ def prices(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def report(arguments: argparse.Namespace, settings: Settings) -> int:
+    """A run's report, completed by what SageMaker knows of the run."""
+    from gitops import aws, run_report
+
+    here = desk(settings)
+    with aws.explained():
+        sagemaker = here.client("sagemaker")
+        run = run_report.read(sagemaker, arguments.execution)
+        text = run_report.whole(run_report.evaluated(sagemaker, here.client("s3"), arguments.execution), run)
+    try:
+        Path(arguments.output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise GitopsError(f"{arguments.output}: cannot be written: {error.strerror}; name another file") from error
+    print(f"{arguments.output}: {run.status}, {len(run.steps)} steps, {len(text.encode())} bytes")
+    return 0
+
+
 COMMANDS: dict[str, Command] = {
     "plan": plan,
     "prices": prices,
+    "report": report,
 }

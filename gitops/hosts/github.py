@@ -157,6 +157,8 @@ class GitHub:
         deadline, pause = time.monotonic() + MERGE_SECONDS, 0.1
         while True:
             state = str(self.api.asked("GET", f"/pulls/{request.number}")["mergeable_state"])
+            if state == "draft":
+                raise GitopsError(f"{request.url}: is a draft; mark it ready to have it merged")
             if state in CONFLICT:
                 raise ConflictError(f"{request.url}: {state}; the branch moved on")
             sha = self._merged(request)

@@ -52,9 +52,9 @@ def release_line(root: Path, model: str, release: Release, now: datetime) -> str
         return ", ".join([*facts, f"no record in {ledger.FOLDER}/{model}/"])
     name = metric(found)
     measured = metrics(found).get(name)
-    return ", ".join(
-        [*facts, f"{name} {number(measured)} {interval(measured)}".rstrip(), age(found.get("created"), now)]
-    )
+    value = f"{name} {number(measured)} {interval(measured)}".rstrip()
+    report = [f"report {found['report']}"] if isinstance(found.get("report"), str) else []
+    return ", ".join([*facts, value, age(found.get("created"), now), *report])
 
 
 def age(created: Any, now: datetime) -> str:

@@ -1,5 +1,6 @@
 """Which steps of a pipeline a change runs, and why: two compiled definitions compared as SageMaker's cache does."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ ADDRESSES = (
     (re.compile(r"s3://[^/]+/code/(\w+)/([0-9a-f]{64})/"), r"\1"),
     (re.compile(r"s3://[^/]+/locks/([0-9a-f]{64})/"), "data lock"),
 )
-OWN = re.compile(r"s3://[^/]+/steps/\w+/([0-9a-f]{64})(?:/|$)")  # where it writes: its own key
+OWN = re.compile(r"s3://[^/]+/steps/\w+/([0-9a-f]{64})(?![0-9a-f])")  # where it writes: its own key
 REASONS = 6  # of a step that are shown; more are counted
 Definition = Mapping[str, Any]
 Values = Mapping[str, str]
@@ -105,7 +106,9 @@ def facts(step: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
 
 def _fact(path: tuple[str, ...], value: Any, values: Mapping[str, str]) -> tuple[str, Any]:
     text = str(value)
-    own = OWN.match(text)
+    if UPSTREAM.search(text):
+        return "", None  # another step's output: said by `upstream`
+    own = OWN.search(text)
     if own:
         return "key", own[1]
     for pattern, name in ADDRESSES:
@@ -114,9 +117,7 @@ def _fact(path: tuple[str, ...], value: Any, values: Mapping[str, str]) -> tuple
             return match.expand(name), match.groups()[-1]
     if path[-1] == "Get":
         parameter = text.removeprefix("Parameters.")
-        if UPSTREAM.match(text) or parameter not in values:
-            return "", None  # another step's output: said by `upstream`
-        return parameter, values[parameter]
+        return (parameter, values[parameter]) if parameter in values else ("", None)
     return NAMES.get(path[-1], _dotted(path)), value
 
 
@@ -137,6 +138,8 @@ def _leaves(path: tuple[str, ...], found: Any) -> Iterator[tuple[tuple[str, ...]
     if path[-1:] == ("ContainerArguments",):
         for name, value in _options(found):
             yield ("arguments", name), value
+    elif isinstance(found, Mapping) and "Std:Join" in found:
+        yield path, json.dumps(found, sort_keys=True)  # one address, put together when it runs
     elif isinstance(found, Mapping):
         for key, value in found.items():
             yield from _leaves((*path, key), value)

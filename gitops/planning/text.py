@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MARKER = "<!-- gitops:plan -->"  # finds the comment again
 SHOWN = 8  # lines of a list; more are counted
 FOLDED = 200  # lines of a folded part
+LONGEST = 60_000  # characters; GitHub takes 65,536 in a comment
 HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
@@ -48,7 +49,14 @@ def render(found: "Plan") -> str:
         *(_details(one) for one in found.trainings),
         _last(found),
     ]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    text = "\n\n".join(block for block in blocks if block) + "\n"
+    return text if len(text) <= LONGEST else _without_details(text)
+
+
+def _without_details(text: str) -> str:
+    """A plan too long for a comment, without its folded parts; still too long it ends where a host would cut it."""
+    kept = re.sub(r"<details>.*?</details>\n*", "", text, flags=re.DOTALL)[:LONGEST]
+    return kept.rstrip() + "\n\nToo long for a comment: run it locally to see the folded parts.\n"
 
 
 def _notes(found: "Plan") -> str:

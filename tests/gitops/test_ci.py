@@ -92,7 +92,7 @@ def test_each_job_runs_the_commands_people_run(ci):
         for line in ci[job]["script"]:
             target = re.fullmatch(r"make (\w+)", line)
             known = target and re.search(rf"^{target[1]}:", makefile, flags=re.M)
-            ours = (".venv/bin/python -m gitops", "umask 077", "git worktree add --detach .base", "cd .base")
+            ours = (".venv/bin/python -m gitops", "umask 077", "rm -rf", "git worktree add --detach", "cd ")
             assert known or line.startswith(ours), line
 
 
@@ -108,7 +108,11 @@ def test_the_program_takes_the_arguments_the_job_gives(ci, job):
 def test_f58_the_plan_job_runs_the_bases_code_and_posts_only_with_a_token(ci):
     """A fork's merge request: its own Makefile, lock and gitops/ stay untouched, and it has no token."""
     script = ci["plan"]["script"]
-    assert script[:2] == ['git worktree add --detach .base "$CI_MERGE_REQUEST_DIFF_BASE_SHA"', "cd .base"]
+    # beside the checkout, not inside of it: uv and others look for their settings in the folders above
+    assert script[1:3] == [
+        'git worktree add --detach "$CI_PROJECT_DIR.base" "$CI_MERGE_REQUEST_DIFF_BASE_SHA"',
+        'cd "$CI_PROJECT_DIR.base"',
+    ]
     assert not {"id_tokens", "variables", "secrets", "before_script", "cache"} & set(ci["plan"])
     assert "before_script" not in ci["default"]
     assert [line.rpartition(" ")[2] for line in script if "gitops" in line] == ["${GIT_TOKEN:+--post}"]

@@ -120,6 +120,13 @@ def test_a_hosts_own_fault_is_asked_about_again_and_nothing_is_sent_twice(host, 
     assert server[1].pulls == {}
 
 
+def test_a_draft_is_not_merged(host):
+    request = host.open(change(draft=True), host.head())
+    with pytest.raises(GitopsError, match="is a draft"):
+        host.merge(request)
+    assert host.find("topic")[0].state == "opened"
+
+
 def test_a_branch_that_is_not_protected_is_no_source_of_truth(host, server):
     server[1].protected.clear()
     with pytest.raises(GitopsError, match="not a protected branch"):

@@ -180,7 +180,7 @@ def test_the_text_of_a_promotion_is_decision_first_and_short(host):
     assert "| ease, of the same run | 0.0309 | [0.0301, 0.0323] |  |" in body
     assert "Rollout: merging starts the deploy build (all_at_once, 0 s under watch, no alarm)" in body
     assert "Rollback: `python -m gitops rollback production ncf`" in body
-    assert "| report | `s3://film-recommender/steps/Evaluate/1/report.html` |" in body
+    assert "Report: `s3://film-recommender/steps/Evaluate/1/report.html`" in body
     assert "+  id: ncf-000000000001" in body
     assert unfolded(body) <= 60
 

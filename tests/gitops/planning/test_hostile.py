@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gitops.plan import Plan, render
 from gitops.planning import secrets
 from gitops.planning.text import cell, code
 from tests.gitops.repository import PARAMS, project
@@ -57,6 +58,15 @@ def test_f58_no_text_of_the_head_leaves_its_code_span(text: str):
         assert "`" not in shown[1:-1]
         assert len(shown.splitlines()) == 1
     assert cell(text).count("|") == cell(text).count("\\|")
+
+
+def test_f58_a_plan_too_long_for_a_comment_keeps_its_decision():
+    found = Plan("a" * 40, "b" * 40, "a" * 40, ["x" * 3000 + str(number) for number in range(30)])
+    text = render(found)
+    assert len(text) < 65_536
+    assert text.startswith("<!-- gitops:plan -->\n")
+    assert "<details>" not in text
+    assert "Too long for a comment" in text
 
 
 SECRETS = {

@@ -56,3 +56,23 @@ def test_machines_and_steps_that_are_always_carried_out_are_known():
     found = steps.compare(None, definition(), ({}, {}))
     assert [(one.instance_type, one.instances) for one in found] == [("ml.m5.xlarge", 1), ("ml.m5.2xlarge", 2)]
     assert steps.others(definition()) == ["Gate", "Register"]
+
+
+def test_an_address_that_is_put_together_from_another_steps_output_is_that_steps():
+    joined = {"Std:Join": {"On": "/", "Values": ["s3:/", "steps/Tune", {"Get": "Steps.Prepare.Name"}]}}
+    after = definition()
+    after["Steps"][1]["Arguments"]["InputDataConfig"][0]["DataSource"]["S3Uri"] = joined
+    assert planned(definition(), after)["Train"] == (False, "")
+    after["Steps"][0]["Arguments"]["ProcessingInputs"][1]["S3Input"]["S3Uri"] = (
+        f"s3://bucket/locks/{'b' * 64}/lock.json"
+    )
+    assert planned(definition(), after)["Train"] == (True, "Prepare runs")
+
+
+def test_a_search_is_on_as_many_machines_as_it_has_jobs_at_once():
+    from gitops.planning.steps import machine
+
+    limits = {"ResourceLimits": {"MaxNumberOfTrainingJobs": 8, "MaxParallelTrainingJobs": 2}}
+    training = {"ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 3}}
+    arguments = {"HyperParameterTuningJobConfig": limits, "TrainingJobDefinition": training}
+    assert machine({"Arguments": arguments}) == ("ml.m5.xlarge", 3, 2)

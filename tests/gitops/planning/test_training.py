@@ -24,6 +24,7 @@ RELEASE = f"""release:
 RECORD = {
     "id": CHAMPION,
     "created": "2026-11-09T00:00:00+00:00",
+    "report": "s3://bucket/report.html",
     "metrics": {"ndcg@10": {"value": 0.0312, "low": 0.0301, "high": 0.0323}},
     "gate": {"rules": {"relative": {"metric": "ndcg@10"}}},
     "cost": {"step_seconds": {"Prepare": 60.0, "Train": 3600.0, "Evaluate": 120.0}},
@@ -87,7 +88,8 @@ def test_the_data_lock_says_what_it_is_and_what_changed(text):
 
 
 def test_the_champion_is_named_with_version_metric_and_age(text):
-    assert f"Champion now: `{CHAMPION}, version 17, ndcg@10 0.0312 [0.0301, 0.0323], 12 days old`" in text
+    facts = "version 17, ndcg@10 0.0312 [0.0301, 0.0323], 12 days old, report s3://bucket/report.html"
+    assert f"Champion now: `{CHAMPION}, {facts}`" in text
 
 
 def test_what_is_long_is_folded_and_the_rest_is_short(text):
