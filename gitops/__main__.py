@@ -1,4 +1,4 @@
-"""python -m gitops notify | data | propose | reconcile | status | plan | rollback ... (each has --help)"""
+"""python -m gitops notify | data | propose | reconcile | plan | status | rollback ... (each has --help)"""
 
 import argparse
 import gc
@@ -34,9 +34,20 @@ def parser() -> argparse.ArgumentParser:
     reconcile = verbs.add_parser("reconcile", help="make an environment what git says")
     reconcile.add_argument("environment")
     reconcile.add_argument("--wait-minutes", type=float, default=30.0, help="for each endpoint (default 30)")
+    reconcile.add_argument("--lease-seconds", type=float, default=60.0, help="a dead build is waited for (default 60)")
     plan = verbs.add_parser("plan", help="what a change would do; offline, without credentials")
     plan.add_argument("--base", required=True, metavar="REF")
     plan.add_argument("--head", default="HEAD", metavar="REF")
+    relock = verbs.add_parser("relock", help="propose a data lock with the partitions that came")
+    relock.add_argument("params", nargs="?", help="for example params/ncf.yml (default: all)")
+    relock.add_argument("--from-manifest", metavar="KEY_OR_FILE", help="a SageMaker manifest (default: what is new)")
+    relock.add_argument("--reason", choices=REASONS, default="new-partition")
+    drift = verbs.add_parser("drift", help="compare captured requests with the training data")
+    drift.add_argument("params", help="for example params/ncf.yml")
+    drift.add_argument("--environment", default="production")
+    drift.add_argument("--hours", type=int, default=24, help="how far back (default 24)")
+    drift.add_argument("--json", action="store_true", help="as JSON")
+    drift.add_argument("--propose", action="store_true", help="if they have drifted, propose a data lock")
     oncall.add_parsers(verbs)
     return top
 

@@ -1,6 +1,7 @@
 """Each command: arguments and settings in, exit code out. Imports wait until they are needed, so --help is quick."""
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,12 +127,19 @@ def reconcile(arguments: argparse.Namespace, settings: Settings) -> int:
     role = required(settings.serving_role_arn, "SERVING_ROLE_ARN")
     with aws.explained():
         reconciler = reconciling.Reconciler(
-            cloud=reconciling.Cloud(*(aws.client(name, region) for name in ("sagemaker", "sagemaker-runtime", "s3"))),
+            cloud=reconciling.Cloud(
+                sagemaker=aws.client("sagemaker", region),
+                runtime=aws.client("sagemaker-runtime", region),
+                s3=aws.client("s3", region),
+                client=lambda service: aws.client(service, region),
+            ),
             host=_host(team, settings),
             place=specs.Place(team.project, arguments.environment, role),
             commit=required(settings.commit, "COMMIT"),
             root=Path.cwd(),
             seconds=arguments.wait_minutes * 60,
+            lease_seconds=arguments.lease_seconds,
+            who=settings.build,
         )
         failures = reconciler.all()
     for failure in failures:
@@ -148,6 +156,58 @@ def plan(arguments: argparse.Namespace, settings: Settings) -> int:
     found = planning.plan(arguments.base, arguments.head)
     print(planning.render(found), end="")
     return 1 if found.problems else 0
+
+
+def relock(arguments: argparse.Namespace, settings: Settings) -> int:
+    """New partitions become a data lock's commit, by merge request; without arguments, of every model."""
+    from gitops import aws
+    from gitops import relock as relocking
+    from pipelines import project
+
+    root = Path.cwd()
+    team = project.load(root)
+    region = settings.region or team.region
+    manifest = arguments.from_manifest or settings.manifest
+    files = [Path(arguments.params)] if arguments.params else relocking.params_files(root, settings.manifest)
+    with aws.explained():
+        s3 = aws.client("s3", region)
+        relocker = relocking.Relocker(_host(team, settings), s3, settings.bucket or _bucket(team, region))
+        for file in files:
+            relocker.relock(file, arguments.reason, manifest)
+    return 0
+
+
+def drift(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Captured requests beside the training data; with --propose, a data lock if they have drifted apart."""
+    from dataclasses import asdict
+    from datetime import UTC, datetime, timedelta
+
+    from gitops import aws, deployment, monitor, specs
+    from gitops import drift as drifting
+    from gitops import relock as relocking
+    from pipelines import params, project
+
+    team = project.load(Path.cwd())
+    file, region = Path(arguments.params), settings.region or team.region
+    wanted, model = params.load(file), params.model_name(file)
+    release = deployment.load(Path(f"deploy/{arguments.environment}/{model}.yml")).release
+    if release is None:
+        print(f"{arguments.environment}: {model} has no release, so there is nothing to compare with")
+        return 0
+    now, policy = datetime.now(UTC), wanted.refresh
+    endpoint = specs.endpoint_name(team.project, model, arguments.environment)
+    window = monitor.Window(endpoint, now - timedelta(hours=arguments.hours), now)
+    limits = drifting.Limits(policy.max_psi, policy.max_unknown_users, policy.min_requests)
+    with aws.explained():
+        s3 = aws.client("s3", region)
+        found = monitor.observe(s3, release, window, limits)
+        print(json.dumps(asdict(found), indent=2) if arguments.json else drifting.markdown(found), end="")
+        if arguments.propose and found.verdict == "drifted":
+            order = relocking.Order(wanted.data, "drift", policy.automatic("drift"), drifting.markdown(found))
+            bucket = settings.bucket or _bucket(team, region)
+            relocker = relocking.Relocker(_host(team, settings), s3, bucket)
+            relocker.propose(order, relocker.new_keys(relocker.locked(wanted.data)))
+    return 0
 
 
 def _bucket(team: "Project", region: str) -> str:
@@ -171,5 +231,7 @@ COMMANDS: dict[str, Command] = {
     "propose": propose,
     "reconcile": reconcile,
     "plan": plan,
+    "relock": relock,
+    "drift": drift,
     **oncall.COMMANDS,
 }

@@ -178,15 +178,16 @@ def add(lock: Path, found: Iterable[Partition], words: Mapping[str, str]) -> tup
     partitions = merged(locked, added)
     new = len(partitions) - len(locked)
     if new:
-        text = render(dataset, words["reason"], partitions, _comments(lock))
+        top = comments(lock.read_text(encoding="utf-8")) if before else []
+        text = render(dataset, words["reason"], partitions, top)
         params.load_lock(lock, text)  # what is written can be read
         write(lock, text)
     return new, len(partitions)
 
 
-def _comments(lock: Path) -> list[str]:
-    """The comment lines a person put on top."""
-    lines = lock.read_text(encoding="utf-8").splitlines() if lock.exists() else []
+def comments(text: str) -> list[str]:
+    """The comment lines that a person put on top of a lock file."""
+    lines = text.splitlines()
     end = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
     return lines[:end]
 

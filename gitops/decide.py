@@ -15,6 +15,8 @@ class Kind(StrEnum):
     VERIFY = "verify"  # the asked config is in service: let it prove itself
     WAIT = "wait"  # SageMaker is at work: look again
     RECREATE = "recreate"  # delete, then create
+    DRIFT = "drift"  # git asks for what it had, and something else is live: the environment's policy says what then
+    CLOSED = "closed"  # this very spec was rolled back: not again until it changes
     REFUSE = "refuse"  # a person decides
 
 
@@ -43,6 +45,7 @@ class Observed:
     attempt_digest: str = ""
     attempt_modified: str = ""  # LastModifiedTime when the attempt was noted
     failure: str = ""
+    verified: str = ""  # the config that last proved itself
 
     def attempted(self, digest: str) -> bool:
         """True if the last attempt was this spec and its call arrived (a crash may come between note and call)."""
@@ -62,7 +65,11 @@ def decide(desired: Desired, observed: Observed | None) -> Action:
     if observed.status in SERVES_NOTHING:
         return _serves_nothing(desired, observed)
     # UpdateRollbackFailed serves a mix of two configs: whatever is done next, a person decides it
-    return Action(Kind.REFUSE, f"the endpoint is {observed.status}, which no program should touch; see its events")
+    return Action(
+        Kind.REFUSE,
+        f"the endpoint is {observed.status}: it may serve two configs at once, and nothing here touches it; "
+        "see its events, then run `python -m gitops recover`",
+    )
 
 
 def _in_service(desired: Desired, observed: Observed) -> Action:
@@ -71,10 +78,13 @@ def _in_service(desired: Desired, observed: Observed) -> Action:
     if observed.attempted(desired.digest):
         why = f" ({observed.failure})" if observed.failure else ""
         return Action(
-            Kind.REFUSE,
+            Kind.CLOSED,
             f"this very spec was tried and rolled back{why}; {observed.config} serves. "
             "Revert the commit, or raise retry to try again",
         )
+    # with an attempt on record, what serves came from that: it was found wanting, and git went back
+    if observed.verified == desired.config and not observed.attempt_digest:
+        return Action(Kind.DRIFT, f"{observed.config} is in service, and git, unchanged, asks for {desired.config}")
     return Action(Kind.UPDATE, f"{observed.config} is in service, not {desired.config}")
 
 

@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field
 
+from gitops import rollout as rolling
 from gitops.errors import GitopsError
+from gitops.rollout import Rollout
 from pipelines import documents, models
 from pipelines.models import Section, text
 
@@ -81,16 +83,9 @@ class Autoscaling(Section):
     invocations_per_instance: Annotated[int, Field(ge=1)]
 
 
-class Rollout(Section):
-    """How an update reaches the traffic; a strategy that is not carried out is not accepted either."""
-
-    strategy: Literal["all_at_once"] = "all_at_once"
-    bake_seconds: Annotated[int, Field(ge=0, le=3600)] = 0
-    alarms: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(strict=False)] = ()
-
-
 class Verify(Section):
     max_p99_ms: Annotated[float, Field(gt=0)] | None = None  # of golden requests, measured by the caller
+    max_p99_ratio: Annotated[float, Field(ge=1, le=100)] | None = None  # to the champion's, under the same load
     public_key: Annotated[str, Field(max_length=1000)] | None = None  # PEM; then an archive must be signed by its owner
 
 
@@ -128,7 +123,29 @@ def load(path: Path, content: str | None = None) -> Deployment:
         raise GitopsError(f"{path}: model is {deployment.model!r}; it must be {path.stem!r}, the file's own name")
     if deployment.challenger and deployment.shadow:
         raise GitopsError(f"{path}: has a challenger and a shadow; SageMaker takes one of them at a time")
+    _refuse_autoscaling(deployment, path)
+    serving, scaled = deployment.serving, deployment.autoscaling
+    fewest = min(serving.instances, scaled.min) if scaled else serving.instances
+    variants = 1 + (deployment.challenger is not None) + (deployment.shadow is not None)
+    problem = rolling.refusal(deployment.rollout, serving.instance_type, fewest, variants)
+    if problem:
+        raise GitopsError(f"{path}: {problem}")
     return deployment
+
+
+def _refuse_autoscaling(deployment: Deployment, path: Path) -> None:
+    """GitopsError where the two say different things of the number of instances."""
+    scaled, instances = deployment.autoscaling, deployment.serving.instances
+    if scaled and not scaled.min <= instances <= scaled.max:
+        raise GitopsError(
+            f"{path}: serving.instances is {instances}, autoscaling allows {scaled.min} to {scaled.max}; "
+            "instances is what it starts from, write one of those"
+        )
+
+
+def files(root: Path, environment: str) -> list[Path]:
+    """The deploy files of an environment: _policy.yml and the like are none."""
+    return sorted((root / "deploy" / environment).glob("[!_]*.yml"))
 
 
 def with_release(content: str, release: Release | None, where: Path) -> str:

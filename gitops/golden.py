@@ -3,22 +3,19 @@
 import hashlib
 import json
 import math
-import tarfile
-import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from gitops import aws, signature
+from gitops import archive, aws, signature
 from gitops.errors import GitopsError
 
 GOLDEN, MANIFEST = "golden.jsonl", "manifest.json"
-MEMBER_LIMIT = 16 * 1024 * 1024  # bytes; a golden file is a few requests
 TIE = 1e-4  # scores this close may change places: a faster path may round differently
+LOAD = 50  # requests to each variant when latencies are compared
 ROUNDS = 3  # the first warms the connection and is not timed
 
 
@@ -44,47 +41,13 @@ def read(s3: Any, uri: str, sha256: str, public_key: str | None = None) -> Conte
 
     With a PEM `public_key` it must be signed by that key. Raises GitopsError.
     """
-    bucket, key = aws.split_uri(uri)
-    with tempfile.TemporaryDirectory(prefix="golden-") as folder:
-        archive = Path(folder) / "model.tar.gz"
-        try:
-            s3.download_file(bucket, key, str(archive))
-        except ClientError as error:
-            raise GitopsError(f"{uri}: cannot be read ({aws.code(error)}); propose a release that exists") from error
-        digest = file_sha256(archive)
-        if digest != sha256:
-            raise GitopsError(f"{uri}: its sha256 is {digest}, the deploy file says {sha256}; it was changed since")
-        found = _members(archive, uri)
+    found = archive.members(s3, uri, sha256, {GOLDEN, MANIFEST, signature.MEMBER})
     for name in (MANIFEST, GOLDEN):
         if name not in found:
             raise GitopsError(f"{uri}: holds no {name}; an archive proves itself by its golden requests, train again")
     if public_key:
         signature.refuse_unless_signed(found[MANIFEST], found.get(signature.MEMBER), public_key, uri)
     return Contents(parse(found[GOLDEN], f"{uri}: {GOLDEN}"), hashlib.sha256(found[MANIFEST]).hexdigest())
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _members(archive: Path, uri: str) -> dict[str, bytes]:
-    """The bytes of the members that are read here; nothing is extracted."""
-    found = {}
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                name = member.name.removeprefix("./")
-                if name not in {GOLDEN, MANIFEST, signature.MEMBER}:
-                    continue
-                stream = tar.extractfile(member) if member.isfile() and member.size <= MEMBER_LIMIT else None
-                if stream is None or name in found:
-                    raise GitopsError(f"{uri}: {name} is not one regular file of at most 16 MiB; train again")
-                found[name] = stream.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise GitopsError(f"{uri}: is not a readable tar.gz ({error}); train again") from error
-    return found
 
 
 def parse(data: bytes, where: str) -> list[Golden]:
@@ -152,6 +115,31 @@ def replay(
         if wrong:
             break
     return wrong, p99(seconds) * 1000
+
+
+def load(
+    runtime: Any, endpoint: str, requests: Sequence[Golden], variants: Sequence[str | None], timer: Callable[[], float]
+) -> dict[str | None, float]:
+    """p99 in milliseconds of each variant over LOAD requests, asked in turn so that all meet the same weather.
+
+    None is the endpoint without a variant's name. Answers are not judged: an older release gives others. A variant
+    that answered nothing at all is left out. `timer` is in seconds.
+    """
+    seconds: dict[str | None, list[float]] = {variant: [] for variant in variants}
+    for number in range(LOAD + 1):
+        body = json.dumps(requests[number % len(requests)].request).encode()
+        for variant in variants:
+            target = {"TargetVariant": variant} if variant else {}
+            started = timer()
+            try:
+                runtime.invoke_endpoint(EndpointName=endpoint, ContentType="application/json", Body=body, **target)[
+                    "Body"
+                ].read()
+            except ClientError:
+                continue  # an answer that is an error has no latency worth comparing
+            if number:  # the first warms the connection
+                seconds[variant].append(timer() - started)
+    return {variant: p99(times) * 1000 for variant, times in seconds.items() if times}
 
 
 def _ask(runtime: Any, whom: dict[str, str], golden: Golden) -> str:

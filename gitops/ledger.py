@@ -2,7 +2,12 @@
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+from gitops.deployment import Release
+from gitops.errors import GitopsError
+from pipelines import models
 
 FOLDER = "releases"
 
@@ -15,6 +20,19 @@ def release_id(model: str, run_id: str) -> str:
 def path(model: str, identity: str) -> str:
     """Where the record of a release lies, relative to the repository's root."""
     return f"{FOLDER}/{model}/{identity}.json"
+
+
+def release(text: str, identity: str) -> Release:
+    """The release that a record describes; GitopsError if it is no record of that release."""
+    try:
+        record = json.loads(text)
+        found = {key: record[key] for key in ("id", "package_arn", "image")}
+        found |= {"archive_uri": record["archive"]["uri"], "archive_sha256": record["archive"]["sha256"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise GitopsError(
+            f"{FOLDER}/: the record of {identity} is not one ({error}); see the commit that wrote it"
+        ) from error
+    return models.parse(Release, Path(f"{identity}.json"), found)
 
 
 def render(record: dict[str, Any]) -> str:

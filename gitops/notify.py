@@ -11,6 +11,7 @@ from typing import Any
 
 from gitops import changes, git, source
 from gitops.errors import GitopsError
+from pipelines import crash
 
 EVENT_SOURCE = "gitops.commit"
 DETAIL_TYPE = "Commit"
@@ -71,16 +72,20 @@ def notify(push: Push, target: Target, say: Say = print) -> dict[str, Any]:
     event = detail(push, target.project)
     sha, sequence = event["sha"], event["sequence"]
     archive = git.run("archive", "--format=zip", sha)
+    crash.point("notify:before-source")
     written = source.upload(target.s3, target.bucket, sha, archive)
     how = f"{len(archive) / 1024:,.0f} KiB" if written else "was there already"
     say(f"source  s3://{target.bucket}/{source.key(sha)} ({how})")
+    crash.point("notify:after-source")
     head = source.move_head(target.s3, target.bucket, source.Head(sha, sequence, source.key(sha)))
     if head.sha == sha:
         say(f"head    {sha[:12]}, commit {sequence} of {event['branch']}")
     else:
         # Its event still goes out: what it changed has not been acted on, and a build is pinned to its own sha.
         say(f"head    superseded: stays at {head.sha[:12]}, commit {head.sequence} (this is {sequence})")
+    crash.point("notify:after-head")
     put(target, event)
+    crash.point("notify:after-event")
     say(f"event   on bus {target.bus}: {describe(event['changedFiles'], event['truncated'])}")
     return event
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gitops import changes, deployment, git, ledger
+from gitops import changes, deployment, git, ledger, policy
 from gitops.errors import GitopsError
 from pipelines import documents, gates, models, params, project
 from pipelines.errors import ProjectError
@@ -147,7 +147,8 @@ def _loaders(root: Path) -> Iterator[tuple[str, Any]]:
         lock = file.name.endswith(".data.yml")
         yield f"params/{file.name}", (lambda f=file: params.load_lock(f)) if lock else (lambda f=file: _params(f, root))
     for file in sorted((root / "deploy").glob("*/*.yml")):
-        yield file.relative_to(root).as_posix(), lambda f=file: deployment.load(f)
+        load = policy.load if file.name == policy.FILE else deployment.load
+        yield file.relative_to(root).as_posix(), lambda f=file, load=load: load(f)
 
 
 def _params(file: Path, root: Path) -> None:

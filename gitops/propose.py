@@ -15,6 +15,7 @@ from gitops.candidate import Candidate
 from gitops.deployment import Release
 from gitops.errors import GitopsError
 from gitops.hosts import Change, ConflictError, Host, Request
+from pipelines import crash
 
 TRIES = 5  # times to begin again from a fresh head when the branch moved on
 Say = Callable[[str], None]
@@ -129,12 +130,15 @@ class Proposer:
         for left in self.host.find(self._branch(slot)):
             if left.state == "opened":  # by a run that was killed, or by anybody: only what is written here is merged
                 self.host.close(left, "Begun again from the branch's head.")
+        crash.point("propose:before-request")
         request = self.host.open(self._change(slot), slot.head)
+        crash.point("propose:after-request")
         self.say(f"{slot.environment}: {request.title} ({request.url})")
         for other, older in self._others(slot):
             if older < version:
                 self.host.close(other, f"A newer candidate is proposed: {request.title}, {request.url}")
                 self.say(f"{slot.environment}: closed the older {other.title} ({other.url})")
+        crash.point("propose:after-close")
         if not self._automatic(slot.environment):
             return
         try:
@@ -142,6 +146,7 @@ class Proposer:
         except ConflictError:
             self.host.close(request, "The branch moved on; proposed again from its new head.")
             raise
+        crash.point("propose:after-merge")
         self.say(f"{slot.environment}: merged as {sha[:12]}")
 
     def _change(self, slot: Slot) -> Change:

@@ -4,35 +4,27 @@ Success is not a status: the endpoint is InService, with the config asked for, a
 requests. Every file of deploy/<environment>/ is tried; one that fails does not stop the others.
 """
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from gitops import aws, deployment, golden, origin, specs
-from gitops.decide import Action, Desired, Kind, decide
-from gitops.deployment import Deployment, Release
-from gitops.endpoint import Endpoint
+from gitops import approval, aws, deployment, golden, lease, origin, policy, revert, specs
+from gitops.clock import SYSTEM, Clock
+from gitops.converge import Converger, HeldError
+from gitops.deployment import Release
+from gitops.endpoint import VERIFIED_COMMIT, Endpoint
 from gitops.errors import GitopsError
 from gitops.hosts import Host
-from pipelines import documents
+from gitops.order import Cloud, Order, RejectedError, Site
+from gitops.verify import Verifier
+from pipelines import crash, documents
 from pipelines.errors import ProjectError
 
-APPROVED_IN = "production"  # the environment whose success approves the package
-STEPS_LIMIT = 20  # decisions for one endpoint; more would be a loop
+__all__ = ["Cloud", "Reconciler"]
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Cloud:
-    """The AWS clients a reconcile needs."""
-
-    sagemaker: Any
-    runtime: Any
-    s3: Any
 
 
 @dataclass(frozen=True)
@@ -44,14 +36,21 @@ class Reconciler:
     place: specs.Place
     commit: str
     root: Path
-    seconds: float = 1800.0  # for one endpoint
+    seconds: float = 1800.0  # for one endpoint, beside what its rollout takes
     say: Say = print
+    clock: Clock = SYSTEM
+    lease_seconds: float = lease.SECONDS
+    who: str = "a reconcile"  # said to those who wait for the lease
+
+    @property
+    def site(self) -> Site:
+        return Site(self.host, self.place, self.commit, self.root, self.say, self.clock)
 
     def all(self) -> list[str]:
         """Reconcile every deploy file of the environment; returns the failures, each a line."""
-        folder = self.root / "deploy" / self.place.environment
-        files = sorted(folder.glob("*.yml"))
+        files = deployment.files(self.root, self.place.environment)
         if not files:
+            folder = self.root / "deploy" / self.place.environment
             raise GitopsError(f"{folder}: holds no <model>.yml; is {self.place.environment!r} in project.yml?")
         failures = []
         for file in files:
@@ -59,6 +58,8 @@ class Reconciler:
             try:
                 with aws.explained():
                     self.one(file)
+            except HeldError as error:
+                self.say(str(error))
             except ProjectError as error:
                 failures.append(str(error) if str(error).startswith(name) else f"{name}: {error}")
         return failures
@@ -75,15 +76,66 @@ class Reconciler:
         self.say(f"{path}: {desired.release.id} (version {desired.release.version})")
         found = {release.id: self._known(release, desired.verify.public_key) for release in desired.releases.values()}
         spec = specs.spec(desired, self.place, {release: facts for release, (facts, _) in found.items()})
+        order = Order(path, desired, spec, {release: requests for release, (_, requests) in found.items()})
+        bucket, _ = aws.split_uri(desired.release.archive_uri)
+        store = lease.Store(self.cloud.s3, bucket, spec.endpoint)
+        held = lease.Lease(store, self.who, self.lease_seconds, self.clock)
+        endpoint = Endpoint(self.cloud.sagemaker, spec.endpoint, held, self.clock)
+        crash.point("reconcile:before-lease")
+        held.acquire(endpoint.fence, self.seconds)
+        crash.point("reconcile:after-lease")
         try:
-            self._converge(desired, spec, path)
-            self._prove(desired, spec, {release: requests for release, (_, requests) in found.items()})
-        except GitopsError:
-            if not self._overtaken(path):
-                raise
-            return  # a newer build is at work on the same endpoint: what it finds is what counts
-        if self.place.environment == APPROVED_IN:
-            self._approve(desired.release)
+            self._carry_out(order, endpoint)
+        finally:
+            held.release()
+        crash.point("reconcile:after-release")
+
+    def _carry_out(self, order: Order, endpoint: Endpoint) -> None:
+        """Converge and prove; what was rejected is asked back in git."""
+        try:
+            self._succeed(order, endpoint)
+        except GitopsError as error:
+            if self._overtaken(order.path):
+                return  # a newer build is at work on the same endpoint: what it finds is what counts
+            if isinstance(error, RejectedError):
+                self._ask_back(order, endpoint, error)
+            raise
+
+    def _succeed(self, order: Order, endpoint: Endpoint) -> None:
+        release = order.desired.release
+        Converger(self.cloud, self.site, order, endpoint, self.seconds).run()
+        crash.point("reconcile:before-verify")
+        Verifier(self.cloud, order, endpoint, self.say).prove()
+        crash.point("reconcile:after-verify")
+        endpoint.settle(order.spec.config["EndpointConfigName"], self.commit)
+        crash.point("reconcile:after-tags")
+        if release and self.place.environment == approval.ENVIRONMENT:
+            approval.approve(self.cloud.sagemaker, release, self.commit, self.say)
+            for line in approval.strays(self.cloud.sagemaker, release):
+                self.say(line)
+        crash.point("reconcile:after-approve")
+
+    def _ask_back(self, order: Order, endpoint: Endpoint, error: RejectedError) -> None:
+        """A revert request; what hinders it is said, and does not hide why it is needed."""
+        rejection = revert.Rejection(str(error), self._alarms(order), endpoint.tag(VERIFIED_COMMIT))
+        try:
+            rules = policy.read(self.host, self.place.environment)
+            revert.ask(self.site, order, rejection, rules.revert == "auto")
+        except ProjectError as hindrance:
+            self.say(f"{order.path}: no revert request could be made: {hindrance}")
+
+    def _alarms(self, order: Order) -> str:
+        """The alarms that watched the rollout, in words; which of them is in alarm now, where CloudWatch says so."""
+        names = order.desired.rollout.alarms
+        cloudwatch = self.cloud.service("cloudwatch") if names else None
+        if cloudwatch is None:
+            return ", ".join(names) or "none watched"
+        try:
+            answer = cloudwatch.describe_alarms(AlarmNames=list(names))
+        except ClientError:
+            return ", ".join(names)
+        states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in answer["MetricAlarms"]}
+        return ", ".join(f"{name} ({states.get(name, 'does not exist')})" for name in names)
 
     def _superseded(self, path: str) -> bool:
         """True, and said, if the branch has a newer version of the file: its own build deploys that."""
@@ -120,82 +172,3 @@ class Reconciler:
         if not release.id.endswith("-" + metadata.get("run_id", "")[:12]):
             raise GitopsError(f"{release.package_arn}: was registered by another run than release.id names")
         return dict(package)
-
-    def _converge(self, desired: Deployment, spec: specs.Spec, path: str) -> None:
-        """Decide and act until the endpoint is in service with the spec's config."""
-        endpoint = Endpoint(self.cloud.sagemaker, spec.endpoint)
-        asked = Desired(spec.config["EndpointConfigName"], spec.digest, desired.allow_recreate)
-        deadline = time.monotonic() + self.seconds
-        observed = endpoint.observe()
-        for _ in range(STEPS_LIMIT):
-            action = decide(asked, observed)
-            if action.kind is Kind.VERIFY:
-                return
-            if action.kind is not Kind.WAIT:
-                self.say(f"{spec.endpoint}: {action.kind}: {action.reason}")
-                self._act(action, endpoint, spec, path)
-            observed = endpoint.wait(deadline, self.say)
-        raise GitopsError(f"{spec.endpoint}: does not come to rest; see its events, then reconcile again")
-
-    def _act(self, action: Action, endpoint: Endpoint, spec: specs.Spec, path: str) -> None:
-        """Make the one call the action names, unless a newer commit has come meanwhile."""
-        if action.kind in {Kind.REFUSE, Kind.NOTHING}:
-            raise GitopsError(action.reason)
-        if origin.standing(self.host, self.commit, self.root, path) is not origin.Standing.CURRENT:
-            raise GitopsError("a newer version of the file came meanwhile")
-        try:
-            if action.kind is Kind.RECREATE:
-                endpoint.delete()  # and created in the next round, when it is gone
-                return
-            endpoint.ensure(spec)
-            if action.kind is Kind.CREATE:
-                endpoint.create(spec)
-            else:
-                endpoint.update(spec)
-        except ClientError as error:
-            if not aws.busy(error):
-                raise
-            self.say(f"{spec.endpoint}: another build is at work on it; waiting")
-
-    def _prove(self, desired: Deployment, spec: specs.Spec, requests: Mapping[str, list[golden.Golden]]) -> None:
-        """The endpoint answers as the archive of each of its variants promised, and in time."""
-        count = 0
-        for variant in spec.config["ProductionVariants"]:
-            name = variant["VariantName"]
-            asked = requests[desired.releases[name].id]
-            self._ask(desired, spec, name, asked)
-            count += len(asked)
-        endpoint = Endpoint(self.cloud.sagemaker, spec.endpoint)
-        observed = endpoint.observe()  # again: golden requests prove nothing of a config that was replaced meanwhile
-        if not observed or (observed.status, observed.config) != ("InService", spec.config["EndpointConfigName"]):
-            raise GitopsError(f"{spec.endpoint}: was changed while it was verified; reconcile again")
-        endpoint.settle()
-        if desired.autoscaling:
-            self.say(f"{spec.endpoint}: note: autoscaling is not carried out by this version; instances is")
-        self.say(f"{spec.endpoint}: in service and verified: {count} golden request{'s' * (count != 1)}")
-
-    def _ask(self, desired: Deployment, spec: specs.Spec, variant: str, requests: list[golden.Golden]) -> None:
-        """One variant's golden requests; GitopsError for a wrong answer, or one that came too late."""
-        # with one variant its name is left out, as any other caller does
-        target = variant if len(spec.config["ProductionVariants"]) > 1 else None
-        wrong, milliseconds = golden.replay(self.cloud.runtime, spec.endpoint, requests, target)
-        if wrong:
-            shown = f"{spec.endpoint}{f' ({variant})' * bool(target)}"
-            raise GitopsError(f"{shown}: {len(wrong)} of {len(requests)} golden requests fail; {wrong[0]}")
-        limit = desired.verify.max_p99_ms
-        if limit is not None and milliseconds > limit:
-            raise GitopsError(
-                f"{spec.endpoint}: p99 of golden requests is {milliseconds:.0f} ms, verify allows {limit:g}"
-            )
-        self.say(f"{spec.endpoint}: {variant}: golden requests answered, p99 {milliseconds:.0f} ms")
-
-    def _approve(self, release: Release) -> None:
-        """The registry follows git: Approved, with the commit that says so."""
-        package = self.cloud.sagemaker.describe_model_package(ModelPackageName=release.package_arn)
-        note = f"deployed to {self.place.environment} by commit {self.commit}"
-        if package.get("ModelApprovalStatus") == "Approved" and package.get("ApprovalDescription") == note:
-            return
-        self.cloud.sagemaker.update_model_package(
-            ModelPackageArn=release.package_arn, ModelApprovalStatus="Approved", ApprovalDescription=note
-        )
-        self.say(f"{release.package_arn}: Approved ({note})")

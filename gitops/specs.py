@@ -9,6 +9,7 @@ from typing import Any
 from gitops import aws
 from gitops.deployment import VARIANT, Deployment, Release
 from gitops.errors import GitopsError
+from gitops.rollout import deployment_config
 
 NAME_LIMIT = 63  # SageMaker's, for models, endpoint configs and endpoints
 CAPTURE_PREFIX = "capture"  # of the bucket that holds the archives; SageMaker adds endpoint, variant and hour
@@ -57,13 +58,36 @@ def spec(deployment: Deployment, place: Place, facts: Mapping[str, Facts]) -> Sp
         for variant, release in deployment.releases.items()
     }
     config = _config(deployment, {variant: model["ModelName"] for variant, model in models.items()})
-    content = [config, deployment.rollout.model_dump(mode="json")]
-    config["EndpointConfigName"] = _short(f"{prefix}-{digest(content)[:12]}")
+    config["EndpointConfigName"] = _short(f"{prefix}-{digest(config)[:12]}")
     endpoint = endpoint_name(place.project, deployment.model, place.environment)
-    rollout = _rollout(deployment)
+    rollout = deployment_config(deployment.rollout)
     releases = [release.model_dump() for release in deployment.releases.values()]
     whole = [endpoint, list(models.values()), config, rollout, releases, deployment.retry]
     return Spec(endpoint, digest(whole), tuple(models.values()), config, rollout)
+
+
+def models_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Each variant's model in an endpoint config, shadow variants too."""
+    variants = [*config["ProductionVariants"], *config.get("ShadowProductionVariants", ())]
+    return {variant["VariantName"]: variant["ModelName"] for variant in variants}
+
+
+def guards(spec: Spec, live: Mapping[str, Any]) -> dict[str, Any]:
+    """The DeploymentConfig to send when `live`, an endpoint config, serves; empty where guardrails would not hold.
+
+    They need the same variants on both sides. Where only a challenger or a shadow comes or goes, the main variant
+    stays as it is and nothing is lost without them. GitopsError if the main variant changes too: SageMaker would
+    quietly shift everything at once.
+    """
+    before, after = models_of(live), models_of(spec.config)
+    if not spec.deployment or before.keys() == after.keys():
+        return spec.deployment
+    if before.get(VARIANT) == after[VARIANT]:
+        return {}
+    raise GitopsError(
+        f"{spec.endpoint}: variants change from {', '.join(before)} to {', '.join(after)} together with the release, "
+        "and then no rollout is watched; change one of them at a time"
+    )
 
 
 def _model(deployment: Deployment, variant: str, facts: Facts, place: Place) -> dict[str, Any]:
@@ -120,21 +144,6 @@ def _capture(percent: int, release: Release) -> dict[str, Any]:
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"], "CsvContentTypes": ["text/csv"]},
     }
-
-
-def _rollout(deployment: Deployment) -> dict[str, Any]:
-    rollout = deployment.rollout
-    if not rollout.alarms and not rollout.bake_seconds:
-        return {}
-    guarded: dict[str, Any] = {
-        "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
-            "TerminationWaitInSeconds": rollout.bake_seconds,  # the old fleet stands by while the alarms watch
-        }
-    }
-    if rollout.alarms:
-        guarded["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in rollout.alarms]}
-    return guarded
 
 
 def digest(content: Any) -> str:

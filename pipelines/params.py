@@ -149,6 +149,21 @@ class Registry(Section):
     group: Group = ""
 
 
+class Refresh(Section):
+    """Who merges a new data lock, by its reason, and when live requests count as drifted from the training data."""
+
+    new_partition: Release = "auto"
+    schedule: Release = "auto"
+    drift: Release = "merge_request"
+    max_psi: Annotated[float, Field(gt=0)] = 0.25  # population stability index
+    max_unknown_users: Annotated[float, Field(ge=0, le=1)] = 0.5  # share of the requests
+    min_requests: Annotated[int, Field(ge=1)] = 1000
+
+    def automatic(self, reason: str) -> bool:
+        """Whether a lock of this reason is merged by the API; a backfill or a person's own is a person's to merge."""
+        return getattr(self, reason.replace("-", "_"), "merge_request") == "auto"
+
+
 class Run(Section):
     """Raise `nonce` to train identical inputs again, visibly."""
 
@@ -175,6 +190,7 @@ class Params(Section):
     gate: Gate = Gate()
     registry: Registry = Registry()
     release: dict[projects.Environment, Release] = Field(default={"staging": "auto", "production": "merge_request"})
+    refresh: Refresh = Refresh()
     run: Run = Run()
     build: Build = Build()
 

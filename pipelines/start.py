@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from pipelines import crash
 from pipelines.cloud import Cloud
 from pipelines.errors import ProjectError
 from pipelines.identity import canonical, digest
@@ -66,10 +67,13 @@ def start(clients: Clients, cloud: Cloud, run: Run) -> Started:
     """
     check_data(clients, cloud, run.model.lock)
     check_champion(clients, run)
+    crash.point("start:before-upload")
     with explained(f"{run.pipeline}: uploading to {cloud.bucket}"):
         upload(clients, cloud, run)
+    crash.point("start:after-upload")
     with explained(f"{run.pipeline}: starting"):
         version = put_pipeline(clients, cloud, run)
+        crash.point("start:after-pipeline")
         found = find_execution(clients, run)
         if found is None:
             return start_new(clients, run, version)
@@ -176,6 +180,7 @@ def start_new(clients: Clients, run: Run, version: int) -> Started:
         PipelineVersionId=version,
         PipelineParameters=[{"Name": name, "Value": value} for name, value in run.values.items()],
     )["PipelineExecutionArn"]
+    crash.point("start:after-start")
     held = clients.sagemaker.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)
     if not same(held["PipelineDefinition"], run.definition):
         clients.sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=digest([arn, "stop"]))
@@ -197,6 +202,7 @@ def resume(clients: Clients, found: dict[str, Any]) -> Started:
     modified = clients.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)["LastModifiedTime"]
     token = hashlib.sha256(canonical([arn, modified.isoformat()]).encode()).hexdigest()
     clients.sagemaker.retry_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=token)
+    crash.point("start:after-retry")
     return Started(arn, "Executing", f"was {status}, continued where it stopped")
 
 

@@ -11,6 +11,7 @@ from gitlab.exceptions import GitlabError
 
 from gitops.errors import GitopsError
 from gitops.hosts import Change, ConflictError, Place, Request
+from pipelines import crash
 
 CONNECT_RETRIES = 4
 MERGE_SECONDS = 600.0  # a request may have to wait for its own CI pipeline; the propose build has 15 minutes
@@ -80,6 +81,7 @@ class GitLab:
     def open(self, change: Change, base: str) -> Request:
         with _asked(f"{change.branch}: cannot be proposed"):
             head = self._commit(change, base)
+            crash.point("host:after-commit")
             created = self.project.mergerequests.create(
                 {
                     "source_branch": change.branch,

@@ -38,7 +38,7 @@ class Handler(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if BEHAVIOUR == "slow":
             time.sleep(0.2)
-        line = next(line for line in LINES if line["request"] == request)
+        line = next((line for line in LINES if line["request"] == request), LINES[0])
         ids = reversed(line["itemIds"]) if BEHAVIOUR == "wrong" else line["itemIds"]
         items = [{"itemId": item, "score": score} for item, score in zip(ids, line["scores"])]
         self.answer(200, {"itemList": items, "model": NAMES})

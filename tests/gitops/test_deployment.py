@@ -61,7 +61,7 @@ WRONG = {
     "retrys: 1\n": "retrys",
     "retry: -1\n": "retry",
     "retry: two\n": "retry",
-    "rollout: {strategy: canary}\n": "rollout.strategy",
+    "rollout: {strategy: canary}\n": "rollout: strategy canary without canary_percent",
     "release: {id: ncf-9c41d2e7a0b1}\n": "release",
     "model: other\n": "model",
     "serving: {instance_type: ml.c6i.large, instances: 0}\n": "serving.instances",

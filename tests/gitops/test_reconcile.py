@@ -2,85 +2,14 @@
 
 import hashlib
 import json
-import uuid
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from gitops import deployment, specs, status
 from gitops.errors import GitopsError
-from gitops.reconcile import Cloud, Reconciler
 from tests.gitops.host import RepositoryHost
-from tests.gitops.repository import project
-from tests.gitops.serving import Registry
-
-ROLE = "arn:aws:iam::123456789012:role/serving"
-FILE = {environment: f"deploy/{environment}/ncf.yml" for environment in ("staging", "production")}
-
-
-@pytest.fixture(scope="module")
-def clients(localcloud) -> Cloud:
-    return Cloud(*(localcloud.client(name) for name in ("sagemaker", "sagemaker-runtime", "s3")))
-
-
-@pytest.fixture(scope="module")
-def registry(clients):
-    return Registry(clients.s3, clients.sagemaker)
-
-
-class Team:
-    """A project in a repository, whose checkout is what a deploy build unpacks."""
-
-    def __init__(self, root: Path, clients: Cloud) -> None:
-        self.repository = project(root)
-        self.host = RepositoryHost(self.repository)
-        self.clients = clients
-        self.name = f"t{uuid.uuid4().hex[:8]}"
-        self.said: list[str] = []
-
-    def write(self, release, environment: str = "staging", **lines: str) -> str:
-        """Commit a release, and other lines of the deploy file; returns the sha."""
-        path = FILE[environment]
-        text = deployment.with_release((self.repository.root / path).read_text(), release, Path(path))
-        kept = [line for line in text.splitlines(keepends=True) if line.split(":")[0] not in lines]
-        return self.repository.commit({path: "".join(kept) + "".join(f"{k}: {v}\n" for k, v in lines.items())})
-
-    def reconciler(self, environment: str = "staging") -> Reconciler:
-        return Reconciler(
-            cloud=self.clients,
-            host=self.host,
-            place=specs.Place(self.name, environment, ROLE),
-            commit=self.host.head(),
-            root=self.repository.root,
-            seconds=60,
-            say=self.said.append,
-        )
-
-    def reconcile(self, environment: str = "staging") -> list[str]:
-        self.said.clear()
-        return self.reconciler(environment).all()
-
-    def endpoint(self, environment: str = "staging") -> dict:
-        return self.clients.sagemaker.describe_endpoint(EndpointName=f"{self.name}-ncf-{environment}")
-
-    def serving(self, release, environment: str = "staging") -> dict:
-        """What the container says it is, asked with the release's own golden request."""
-        found = self.clients.sagemaker.describe_model_package(ModelPackageName=release.package_arn)
-        body = json.dumps({"userId": found["CustomerMetadataProperties"]["run_id"]})
-        name = f"{self.name}-ncf-{environment}"
-        answer = self.clients.runtime.invoke_endpoint(EndpointName=name, ContentType="application/json", Body=body)
-        return json.loads(answer["Body"].read())["model"]
-
-
-@pytest.fixture
-def team(tmp_path, clients):
-    found = Team(tmp_path / "origin", clients)
-    yield found
-    for environment in FILE:
-        name = f"{found.name}-ncf-{environment}"
-        if status.observe(clients.sagemaker, name):
-            clients.sagemaker.delete_endpoint(EndpointName=name)
+from tests.gitops.team import FILE, ROLE
 
 
 def test_a_null_release_deploys_nothing_and_says_so(team):
@@ -106,7 +35,7 @@ def test_a_release_is_created_updated_and_rolled_back_by_its_commit(team, regist
     assert team.endpoint()["LastModifiedTime"] == modified
 
 
-def test_a_sick_release_is_rolled_back_reported_and_not_tried_again_until_retry_is_raised(team, registry):
+def test_f41_a_release_that_was_silently_rolled_back_is_not_tried_again_until_retry_is_raised(team, registry):
     good, sick = registry.release(), registry.release("sick")
     team.write(good)
     assert team.reconcile() == []
@@ -122,7 +51,7 @@ def test_a_sick_release_is_rolled_back_reported_and_not_tried_again_until_retry_
     assert team.endpoint()["LastModifiedTime"] > modified
 
 
-def test_a_first_release_that_fails_is_replaced_where_that_is_allowed(team, registry):
+def test_f45_an_endpoint_that_failed_is_deleted_and_created_only_where_that_is_allowed(team, registry):
     team.write(registry.release("sick"))
     (failure,) = team.reconcile()
     assert "Failed" in failure
@@ -141,7 +70,7 @@ def test_in_service_with_the_asked_config_is_no_success_if_the_answers_are_wrong
     assert team.endpoint()["EndpointStatus"] == "InService"
 
 
-def test_answers_that_come_too_late_are_no_success(team, registry):
+def test_f46_answers_that_come_too_late_are_no_success(team, registry):
     team.write(registry.release("slow"), verify="{max_p99_ms: 100}")
     assert "verify allows 100" in team.reconcile()[0]
 
@@ -159,7 +88,7 @@ def test_what_someone_changed_outside_git_is_put_right(team, registry):
     assert team.serving(asked)["version"] == str(asked.version)
 
 
-def test_an_attempt_noted_before_a_crash_is_made_after_it(team, registry):
+def test_f11_an_attempt_noted_before_a_crash_is_made_after_it(team, registry):
     from gitops.endpoint import ATTEMPT_DIGEST, ATTEMPT_MODIFIED
 
     team.write(registry.release())
@@ -250,7 +179,7 @@ def test_a_file_changed_on_its_way_is_refused(team, registry):
     assert "changed on its way" in team.reconcile()[0]
 
 
-def test_an_older_commit_is_superseded_and_that_is_no_failure(team, registry):
+def test_f02_an_older_commit_is_superseded_and_that_is_no_failure(team, registry):
     older = team.write(registry.release())
     text = (team.repository.root / FILE["staging"]).read_text()
     team.write(registry.release())
@@ -276,7 +205,7 @@ class MovingHost(RepositoryHost):
         return answer
 
 
-def test_a_build_overtaken_by_a_newer_commit_deploys_nothing(team, registry):
+def test_f03_a_build_overtaken_by_a_newer_commit_deploys_nothing(team, registry):
     commit = team.write(registry.release())
     moving = MovingHost(team.repository)
     moving.newer = (team.repository.root / FILE["staging"]).read_text() + "retry: 7\n"
@@ -287,7 +216,7 @@ def test_a_build_overtaken_by_a_newer_commit_deploys_nothing(team, registry):
     assert status.observe(team.clients.sagemaker, f"{team.name}-ncf-staging") is None
 
 
-def test_a_build_that_meets_another_one_at_work_waits_and_goes_on(team, registry):
+def test_f44_a_build_that_meets_another_one_at_work_waits_and_goes_on(team, registry):
     first, second = registry.release(), registry.release()
     team.write(first)
     assert team.reconcile() == []
@@ -329,7 +258,7 @@ def test_a_release_that_disagrees_with_the_registry_is_refused(team, registry, c
     assert sentence in team.reconcile()[0]
 
 
-def test_an_archive_replaced_after_its_registration_is_refused(team, registry):
+def test_f36_an_archive_replaced_after_its_registration_is_refused(team, registry):
     release = registry.release()
     team.clients.s3.put_object(
         Bucket="images-bucket", Key=release.archive_uri.removeprefix("s3://images-bucket/"), Body=b"other"

@@ -146,7 +146,9 @@ def test_s08_the_build_starts_the_pipeline_and_no_job(infra):
 
 CALLS = {
     "RetrainRole": ["pipelines/*.py"],
-    "DeployProductionRole": ["gitops/endpoint.py", "gitops/reconcile.py", "gitops/golden.py"],
+    "DeployProductionRole": [
+        f"gitops/{name}.py" for name in ("approval", "divergence", "endpoint", "golden", "reconcile", "verify")
+    ],
     "ProposeRole": ["gitops/candidate.py"],
 }
 OPERATIONS = {
