@@ -106,7 +106,13 @@ def _found(describe: Callable[..., Any], **name: str) -> dict[str, Any]:
 
 
 def _notes(sagemaker: Any, arn: str) -> dict[str, str]:
-    pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
+    """The tags of reconcile; none of an endpoint that has gone since it was described."""
+    try:
+        pages = list(sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn))
+    except ClientError as error:
+        if aws.missing(error) or "not found" in aws.message(error).lower():
+            return {}
+        raise
     return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"] if tag["Key"].startswith(NOTES)}
 
 

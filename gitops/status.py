@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gitops import aws, deployment, git, ledger, specs
+from gitops import aws, deployment, git, ledger, policy, specs
 from gitops.decide import MOVING
 from gitops.deployment import Deployment
 from gitops.errors import GitopsError
@@ -22,7 +22,6 @@ from pipelines.errors import ProjectError
 
 HEADER = ("environment", "model", "desired", "live", "sync", "health", "age", "traffic")
 UNKNOWN = "unknown"
-Held = Callable[[str, str], str]  # (environment, model) -> why nothing is deployed now; empty if it is
 
 
 @dataclass(frozen=True)
@@ -105,19 +104,22 @@ def aged(found: Row, root: Path) -> Row:
     return replace(found, model_made=made, data_locked=locked)
 
 
-def asked(found: Sequence[Row], connect: Callable[[], Host], held: Held = lambda *_: "") -> tuple[list[Row], str]:
-    """The rows with their open requests, and why the git host did not say; `held` is the deployment policy's word."""
-    rows_held = [replace(each, held=held(each.environment, each.model)) for each in found]
+def asked(found: Sequence[Row], connect: Callable[[], Host], now: dt.datetime | None = None) -> tuple[list[Row], str]:
+    """The rows with their open requests and what holds them back, and why the git host did not say that."""
+    moment = now or dt.datetime.now(dt.UTC)
     try:
-        open_requests = connect().opened("")
+        host = connect()
+        every = host.opened("")
+        names = {each.environment for each in found}
+        holds = {name: policy.held(policy.read(host, name), moment, back=False) for name in names}
     except ProjectError as error:
-        return rows_held, str(error)
+        return list(found), str(error)
 
     def theirs(each: Row) -> tuple[str, ...]:
         branch = re.compile(rf"[a-z]+/{re.escape(each.environment)}/{re.escape(each.model)}[-/]")
-        return tuple(f"{one.title} ({one.url})" for one in open_requests if branch.match(one.branch))
+        return tuple(f"{one.title} ({one.url})" for one in every if branch.match(one.branch))
 
-    return [replace(each, requests=theirs(each)) for each in rows_held], ""
+    return [replace(each, requests=theirs(each), held=holds[each.environment]) for each in found], ""
 
 
 def table(found: Iterable[Row], silence: str = "", now: dt.datetime | None = None) -> str:

@@ -19,7 +19,6 @@ from botocore.exceptions import ClientError
 from gitops import aws
 from gitops.errors import ExpiredError, GitopsError
 from tests.gitops.repository import project
-from tests.gitops.site import Site
 
 ROOT = Path(__file__).parents[2]
 SHORT_PAUSES = 5648661  # seeds botocore's jitter so that seven of its pauses are 2.9 seconds together, not forty
@@ -111,22 +110,6 @@ def test_f50_a_call_that_is_denied_is_not_tried_again_and_names_action_and_resou
         s3.put_object(Bucket="b", Key="k", Body=b"")
     assert len(weather.times) == 1
     assert str(error.value).startswith(f"AWS refused PutObject: AccessDenied: {words}")
-
-
-def test_f16_a_config_that_is_not_visible_yet_is_asked_for_again(localcloud, tmp_path, access):
-    from gitops.endpoint import Endpoint
-
-    site = Site(localcloud, tmp_path / "clone")
-    site.commit(site.registry.release())
-    site.ensure(site.spec())
-    sagemaker = aws.client("sagemaker", access)
-    body = json.dumps({"__type": "ValidationException", "message": "Could not find endpoint configuration"})
-    weather = Weather(sagemaker, 400, body, count=2, kind="application/x-amz-json-1.1")
-    Endpoint(sagemaker, site.endpoint).create(site.spec())
-    assert len(weather.times) == 3
-    assert site.observe() is not None
-    site.sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=site.endpoint, WaiterConfig={"Delay": 1})
-    site.clean()
 
 
 @contextmanager

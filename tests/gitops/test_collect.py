@@ -4,7 +4,7 @@ import datetime as dt
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops import live
@@ -110,6 +110,7 @@ def config(number: int, archive: int) -> Config:
 CONFIGS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4)), unique_by=lambda pair: pair[0], max_size=8)
 
 
+@settings(deadline=None)
 @given(CONFIGS, st.sets(st.integers(0, 9)), st.sets(st.integers(0, 4)))
 def test_f43_a_referenced_config_never_goes_and_neither_does_a_model_it_uses(pairs, serving, released):
     """No config that an endpoint serves or git names is ever collected, nor a model of such a config."""

@@ -38,7 +38,7 @@ def test_another_config_in_service_is_updated():
     assert decide(ASKED, seen("InService")).kind is Kind.UPDATE
 
 
-def test_a_spec_that_was_rolled_back_is_not_tried_again():
+def test_f41_a_spec_that_was_rolled_back_is_not_tried_again():
     rolled_back = seen("InService", attempt_digest="d1", attempt_modified="t0")
     action = decide(ASKED, rolled_back)
     assert action.kind is Kind.CLOSED
@@ -59,7 +59,7 @@ def test_what_serves_instead_of_what_was_verified_is_drift_unless_an_attempt_put
 
 
 @pytest.mark.parametrize("status", ["Failed", "OutOfService"])
-def test_what_serves_nothing_is_recreated_only_where_that_is_allowed(status):
+def test_f45_what_serves_nothing_is_recreated_only_where_that_is_allowed(status):
     assert decide(ASKED, seen(status)).kind is Kind.REFUSE
     allowed = Desired("config-new", "d1", allow_recreate=True)
     assert decide(allowed, seen(status)).kind is Kind.RECREATE
@@ -73,7 +73,7 @@ def test_a_spec_that_ended_failed_is_not_recreated_in_a_loop():
     assert "no ping" in action.reason
 
 
-def test_a_failed_rollback_is_left_to_a_person():
+def test_f43_a_failed_rollback_is_left_to_a_person():
     assert decide(ASKED, seen("UpdateRollbackFailed")).kind is Kind.REFUSE
 
 

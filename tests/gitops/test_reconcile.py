@@ -70,7 +70,7 @@ def test_in_service_with_the_asked_config_is_no_success_if_the_answers_are_wrong
     assert team.endpoint()["EndpointStatus"] == "InService"
 
 
-def test_answers_that_come_too_late_are_no_success(team, registry):
+def test_f46_answers_that_come_too_late_are_no_success(team, registry):
     team.write(registry.release("slow"), verify="{max_p99_ms: 100}")
     assert "verify allows 100" in team.reconcile()[0]
 
@@ -88,7 +88,7 @@ def test_what_someone_changed_outside_git_is_put_right(team, registry):
     assert team.serving(asked)["version"] == str(asked.version)
 
 
-def test_an_attempt_noted_before_a_crash_is_made_after_it(team, registry):
+def test_f11_an_attempt_noted_before_a_crash_is_made_after_it(team, registry):
     from gitops.endpoint import ATTEMPT_DIGEST, ATTEMPT_MODIFIED
 
     team.write(registry.release())
@@ -179,7 +179,7 @@ def test_a_file_changed_on_its_way_is_refused(team, registry):
     assert "changed on its way" in team.reconcile()[0]
 
 
-def test_an_older_commit_is_superseded_and_that_is_no_failure(team, registry):
+def test_f02_an_older_commit_is_superseded_and_that_is_no_failure(team, registry):
     older = team.write(registry.release())
     text = (team.repository.root / FILE["staging"]).read_text()
     team.write(registry.release())
@@ -205,7 +205,7 @@ class MovingHost(RepositoryHost):
         return answer
 
 
-def test_a_build_overtaken_by_a_newer_commit_deploys_nothing(team, registry):
+def test_f03_a_build_overtaken_by_a_newer_commit_deploys_nothing(team, registry):
     commit = team.write(registry.release())
     moving = MovingHost(team.repository)
     moving.newer = (team.repository.root / FILE["staging"]).read_text() + "retry: 7\n"
@@ -216,7 +216,7 @@ def test_a_build_overtaken_by_a_newer_commit_deploys_nothing(team, registry):
     assert status.observe(team.clients.sagemaker, f"{team.name}-ncf-staging") is None
 
 
-def test_a_build_that_meets_another_one_at_work_waits_and_goes_on(team, registry):
+def test_f44_a_build_that_meets_another_one_at_work_waits_and_goes_on(team, registry):
     first, second = registry.release(), registry.release()
     team.write(first)
     assert team.reconcile() == []

@@ -8,6 +8,8 @@ from gitops.errors import GitopsError
 from gitops.recover import Cloud, plan, recover
 from tests.gitops.site import Site
 
+TRIES = {Kind.CREATE, Kind.UPDATE, Kind.RECREATE}
+
 
 @pytest.fixture
 def site(localcloud, tmp_path):
@@ -62,7 +64,7 @@ def test_f43_a_rollback_that_failed_is_recovered_from_the_last_good_release(site
     observed = site.observe()
     assert (observed.status, observed.config) == ("InService", config)
     assert f"python -m gitops rollback staging ncf --to {good.id}" in site.said[-1]
-    assert next_build(site) is Kind.REFUSE  # what failed is not tried again
+    assert next_build(site) not in TRIES  # what failed is not tried again
     assert not run(site)
 
 
@@ -78,7 +80,7 @@ def test_an_endpoint_that_failed_is_made_again_where_that_is_allowed(site):
     assert run(site)
     observed = site.observe()
     assert (observed.status, observed.config) == ("InService", config)
-    assert next_build(site) is Kind.REFUSE
+    assert next_build(site) not in TRIES
 
 
 def test_a_release_without_its_record_is_passed_over(site):

@@ -98,14 +98,17 @@ def test_open_requests_are_shown_beside_their_environment_and_model_only(tmp_pat
     assert "production/ncf: open: From promote" in status.table([found])
 
 
-def test_a_hold_of_the_policy_is_shown():
+def test_a_pause_or_freeze_of_the_policy_is_shown_and_a_silent_host_is_said(tmp_path):
+    host = RepositoryHost(project(tmp_path))
+    host.repository.commit({"deploy/production/_policy.yml": "paused: true\nreason: the market is closed\n"})
+    row = status.row("production", NOTHING, None)
+    found, silence = status.asked([row], lambda: host)
+    assert "production/ncf: held: paused: the market is closed" in status.table(found, silence)
+
     def silent() -> RepositoryHost:
         raise GitopsError("nobody answers")
 
-    found, silence = status.asked([status.row("production", NOTHING, None)], silent, lambda *_: "frozen until Monday")
-    text = status.table(found, silence)
-    assert "production/ncf: held: frozen until Monday" in text
-    assert "open requests: unknown; nobody answers" in text
+    assert "open requests: unknown; nobody answers" in status.table(*status.asked([row], silent))
 
 
 def gitops(cwd: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
