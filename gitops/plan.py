@@ -144,7 +144,10 @@ def _endpoints(found: Plan, roots: tuple[Path, Path], outlook: Outlook) -> None:
         if Path(path).parent.name not in known:
             found.problems.append(f"{path}: its folder is no environment of project.yml; it has {', '.join(known)}")
             continue
-        one = endpoints.plan(roots, path, outlook.prices, outlook.now)
+        try:
+            one = endpoints.plan(roots, path, outlook.prices, outlook.now)
+        except ProjectError:
+            continue  # a file of another kind, valid as such: its values are compared below
         if one:
             found.endpoints.append(one)
             found.warnings += one.warnings

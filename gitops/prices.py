@@ -94,7 +94,7 @@ def used(root: Path) -> frozenset[str]:
     files = [file for file in (root / "params").glob("*.yml") if not file.name.endswith(".data.yml")]
     given = [params.load(file) for file in sorted(files)]
     found = {part.instance_type for one in given for part in (one.prepare, one.train, one.evaluate)}
-    served = (deployment.load(file) for file in sorted((root / "deploy").glob("*/*.yml")))
+    served = (deployment.load(file) for file in sorted((root / "deploy").glob("*/[!_]*.yml")))
     return frozenset(found | {one.serving.instance_type for one in served})
 
 

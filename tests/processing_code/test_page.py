@@ -11,7 +11,7 @@ import page
 import pytest
 import training_jobs
 from evaluate import evaluate
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markup import tag
 from problems import ProcessingError
@@ -158,11 +158,13 @@ HOSTILE = st.text(st.characters(exclude_categories=()))
 
 
 @settings(max_examples=60, deadline=None)
+@example("""</p><script>"'&amp;<b x='""")
 @given(HOSTILE)
 def test_no_text_breaks_out_of_where_it_is_put(text: str):
     tree = ElementTree.fromstring(str(tag("p", text, tag("b", text), title=text)).encode("utf-8"))
     assert [one.tag for one in tree.iter()] == ["p", "b"]
     assert set(tree.attrib) == {"title"}
+    assert tree.text == tree[0].text  # what was written is what is read
 
 
 @settings(max_examples=10, deadline=None)
