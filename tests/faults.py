@@ -18,9 +18,9 @@ DOCUMENT = ROOT / "docs" / "faults.md"
 NAME = re.compile(r"test_(f\d\d)_\w+")
 HEAD = """# Faults, and the tests that prove the protection
 
-{sentence} Each of these tests is named after its row and fails without
-its protection. Written by `python tests/faults.py` from the tests themselves; `tests/test_faults.py` fails when this
-page is stale. Tests marked heavy run with `make test-heavy`.
+{sentence} A test is named after its row only if it fails when the protection is taken away.
+Written by `python tests/faults.py` from the tests themselves; `tests/test_faults.py` fails when this page is stale.
+Tests marked heavy run with `make test-heavy`.
 """
 
 
