@@ -31,6 +31,7 @@ def deploy_infrastructure(world: World) -> None:
         "TrainingImage": f"{registry}/training:laptop",
         "ProcessingImage": f"{registry}/processing:laptop",
         "ServingImage": f"{registry}/serving@sha256:{digest}",
+        "ImageStore": "archive",
     }
     words = [word for name, value in parameters.items() for word in ("--parameter", f"{name}={value}")]
     git.run([sys.executable, "-m", "infra", "deploy", *words], world.root, git.environment(cloud.exports))

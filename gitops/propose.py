@@ -149,9 +149,17 @@ class Proposer:
         crash.point("propose:after-merge")
         self.say(f"{slot.environment}: merged as {sha[:12]}")
 
+    def _release(self, slot: Slot) -> Release:
+        """The candidate in the image that serves in the first environment: training says nothing about images."""
+        first = f"deploy/{self.policy.environments[0]}/{self.candidate.model}.yml"
+        text = slot.text if first == slot.path else self.host.read(first, slot.head)
+        serving = deployment.load(Path(first), text).release if text is not None else None
+        release = self.candidate.release
+        return release.model_copy(update={"image": serving.image}) if serving else release
+
     def _change(self, slot: Slot) -> Change:
         candidate = self.candidate
-        edited = deployment.with_release(slot.text, candidate.release, Path(slot.path))
+        edited = deployment.with_release(slot.text, self._release(slot), Path(slot.path))
         files = {slot.path: edited}
         record = ledger.path(candidate.model, candidate.release.id)
         if slot.environment == self.policy.environments[0] and self.host.blob(record, slot.head) is None:

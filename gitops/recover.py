@@ -7,7 +7,8 @@ it takes it, and takes none without --yes. The note of the failed attempt stays 
 failed is not tried again before git says something else.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,8 +17,9 @@ from typing import Any
 from gitops import aws, catalogue, deployment, git, golden, history, ledger, specs
 from gitops.decide import MOVING, SERVES_NOTHING
 from gitops.deployment import Deployment, Release
-from gitops.endpoint import ATTEMPT_MODIFIED
+from gitops.endpoint import ATTEMPT_MODIFIED, FENCE
 from gitops.errors import GitopsError
+from gitops.lease import Lease, Store
 from gitops.live import Live, observe, wait
 from gitops.rollback import Slot
 
@@ -77,18 +79,31 @@ class Recovery:
         self.say(f"{name}: is {observed.status}{f' ({observed.failure})' if observed.failure else ''}")
         self.say(f"{name}: the last good release is {good.id} (version {good.version}), config {config}")
         steps = plan(observed.status, name, config, desired.allow_recreate)
-        for number, (kind, sentence) in enumerate(steps, 1):
-            self.say(f"{number}. {sentence}")
-            if act:
-                self._act(kind, name, config, observed)
         if not act:
+            for number, (_, sentence) in enumerate(steps, 1):
+                self.say(f"{number}. {sentence}")
             self.say("nothing was done; with --yes the steps above are taken")
             return True
-        self._prove(name, config, good, desired)
+        with self._alone(name, good, observed):
+            for number, (kind, sentence) in enumerate(steps, 1):
+                self.say(f"{number}. {sentence}")
+                self._act(kind, name, config, observed)
+            self._prove(name, config, good, desired)
         if desired.release != good:
             again = f"python -m gitops rollback {self.slot.environment} {self.slot.model} --to {good.id}"
             self.say(f"git still asks for another release; now: {again}")
         return True
+
+    @contextmanager
+    def _alone(self, name: str, good: Release, observed: Live) -> Iterator[None]:
+        """The lease of the endpoint, so that no reconcile writes meanwhile; GitopsError if one is at work."""
+        bucket, _ = aws.split_uri(good.archive_uri)
+        held = Lease(Store(self.cloud.s3, bucket, name), "a recovery")
+        held.acquire(int(observed.notes.get(FENCE) or 0), patience=0)
+        try:
+            yield
+        finally:
+            held.release()
 
     def _good(self, failed: bool) -> Release:
         """The newest release of the file that has its record; without the newest of all, if that one `failed`."""

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +13,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 from problems import ProcessingError
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before it is imported: it would tell its maker what it measured
+import onnxruntime
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]

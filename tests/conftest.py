@@ -14,6 +14,7 @@ from botocore.config import Config
 
 from localcloud import running, state
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime's; tests reach nobody
 ROOT = Path(__file__).parent.parent
 IMAGES = """\
 images:

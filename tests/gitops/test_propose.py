@@ -244,3 +244,17 @@ def test_what_is_no_number_is_shown_as_a_dash(value):
 def test_a_finding_cannot_break_out_of_its_row():
     body = described(candidate(1, findings=[{"verdict": "pass", "finding": "a | b\n<script>"}]))
     assert "| a \\| b &lt;script> |" in body
+
+
+def test_a_new_release_keeps_the_image_that_serves_and_takes_it_on_to_production(host):
+    propose(host, candidate(1))
+    path = "deploy/staging/ncf.yml"
+    text = host.read(path, "main")
+    before = deployment.load(Path(path), text).release
+    newer = before.image.rpartition(":")[0] + ":" + "f" * 64
+    host.repository.commit({path: text.replace(before.image, newer)})
+    propose(host, candidate(2))
+    for environment, ref in (("staging", "main"), ("production", host.every[-1].branch)):
+        path = f"deploy/{environment}/ncf.yml"
+        found = deployment.load(Path(path), host.read(path, ref)).release
+        assert (found.id, found.image) == ("ncf-000000000002", newer)

@@ -2,9 +2,11 @@
 
 import pytest
 
+from gitops.aws import split_uri
 from gitops.decide import MOVING, STATES, Desired, Kind, Observed, decide
 from gitops.endpoint import ATTEMPT_DIGEST, ATTEMPT_MODIFIED
 from gitops.errors import GitopsError
+from gitops.lease import Lease, Store
 from gitops.recover import Cloud, plan, recover
 from tests.gitops.site import Site
 
@@ -120,3 +122,18 @@ def test_without_allow_recreate_no_plan_deletes(status):
     except GitopsError:
         steps = []
     assert "delete" not in {kind.value for kind, _ in steps}
+
+
+def test_a_build_that_is_at_work_on_the_endpoint_is_not_disturbed(site):
+    good = site.registry.release()
+    site.deploy(good)
+    site.deploy(site.registry.release("sick"))
+    bucket, _ = split_uri(good.archive_uri)
+    other = Lease(Store(site.s3, bucket, site.endpoint), "a reconcile")
+    other.acquire(0, 0)
+    stuck = Stuck(site.sagemaker)
+    with pytest.raises(GitopsError, match=r"a reconcile .* is at work on it"):
+        run(site, sagemaker=stuck)
+    assert stuck.stuck
+    other.release()
+    assert run(site, sagemaker=stuck)
