@@ -1,7 +1,8 @@
 """python -m infra deploy|describe|delete [--parameter Name=value ...]: the stacks of infra/*.yml.
 
 `deploy` brings the foundation (infra/template.yml) up to date, packs the code of the Lambda functions into its bucket,
-then brings what stands around the endpoints (infra/serving.yml) up to date.
+then brings what stands around the endpoints (infra/serving.yml) and what happens by itself (infra/refresh.yml) up to
+date.
 """
 
 import argparse
@@ -23,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     known = {name: what for name, (_, what) in commands.COMMANDS.items()}
     result = argparse.ArgumentParser(
         prog="python -m infra",
-        description="The stacks of infra/template.yml and infra/serving.yml.",
+        description="The stacks of infra/template.yml, infra/serving.yml and infra/refresh.yml.",
         epilog="\n".join(["parameters:", *(f"  {name}: {what}" for name, what in declared().items())]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -26,7 +26,8 @@ def deploy(clouds: Clouds, parameters: dict[str, str]) -> int:
     for name, key in keys.items():
         print(f"{name}: s3://{known['BucketName']}/{key}")
     # what project.yml says is in the foundation's parameters already, and may be overridden there
-    show(stack.deploy(clouds.formation, project, stack.SERVING, known | parameters | keys))
+    for template in (stack.SERVING, stack.REFRESH):
+        show(stack.deploy(clouds.formation, project, template, known | parameters | keys))
     return 0
 
 

@@ -14,8 +14,13 @@ from pipelines import sources
 ROOT = Path(__file__).parent.parent
 PREFIX = "lambda"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say
-# parameter of infra/serving.yml -> the folder or file that is packed; a new function's code is one line here
-PACKAGES = {"ApiCode": ROOT / "api_code", "RegisterCode": ROOT / "infra" / "functions" / "register.py"}
+FUNCTIONS = ROOT / "infra" / "functions"
+# parameter of a template -> the folder or file that is packed; a new function's code is one line here
+PACKAGES = {
+    "ApiCode": ROOT / "api_code",
+    "RegisterCode": FUNCTIONS / "register.py",
+    "StartCode": FUNCTIONS / "start.py",
+}
 
 
 def client(region: str) -> Any:

@@ -36,7 +36,8 @@ class Template:
 
 FOUNDATION = Template(Path(__file__).parent / "template.yml", "")
 SERVING = Template(Path(__file__).parent / "serving.yml", "-serving")
-TEMPLATES = (FOUNDATION, SERVING)  # in the order they are deployed
+REFRESH = Template(Path(__file__).parent / "refresh.yml", "-refresh")
+TEMPLATES = (FOUNDATION, SERVING, REFRESH)  # in the order they are deployed
 
 
 def client(region: str) -> Any:

@@ -159,6 +159,8 @@ class Refresh(Section):
     max_psi: Annotated[float, Field(gt=0)] = 0.25  # population stability index
     max_unknown_users: Annotated[float, Field(ge=0, le=1)] = 0.5  # share of the requests
     min_requests: Annotated[int, Field(ge=1)] = 1000
+    # which feedback events become interactions, such as purchase; none: feedback is only reported
+    events: Annotated[tuple[Word, ...], Field(strict=False)] = ()
 
     def automatic(self, reason: str) -> bool:
         """Whether a lock of this reason is merged by the API; a backfill or a person's own is a person's to merge."""

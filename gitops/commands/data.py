@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gitops.commands.desk import desk
+from gitops.commands.desk import Desk, desk
 from gitops.errors import GitopsError
 from gitops.settings import Settings
 
@@ -29,6 +29,7 @@ def add_parsers(verbs: Any) -> None:
     relock.add_argument("params", nargs="?", help="for example params/ncf.yml (default: all)")
     relock.add_argument("--from-manifest", metavar="KEY_OR_FILE", help="a SageMaker manifest (default: what is new)")
     relock.add_argument("--reason", choices=REASONS, default="new-partition")
+    verbs.add_parser("refresh", help="new data, feedback and drift, as the scheduled build looks for them")
     drift = verbs.add_parser("drift", help="compare captured requests with the training data")
     drift.add_argument("params", help="for example params/ncf.yml")
     drift.add_argument("--environment", default="production")
@@ -111,33 +112,50 @@ def relock(arguments: argparse.Namespace, settings: Settings) -> int:
 def drift(arguments: argparse.Namespace, settings: Settings) -> int:
     """Captured requests beside the training data; with --propose, a data lock if they have drifted apart."""
     from dataclasses import asdict
-    from datetime import UTC, datetime, timedelta
+    from datetime import timedelta
 
-    from gitops import aws, deployment, monitor, specs
-    from gitops import data_drift as drifting
-    from gitops import relock as relocking
+    from gitops import aws, data_drift, deployment, refresh
     from pipelines import params
 
     here, file = desk(settings), Path(arguments.params)
-    wanted, model = params.load(file), params.model_name(file)
-    environment = here.environment(arguments.environment)
+    environment, model = here.environment(arguments.environment), params.model_name(file)
     release = deployment.load(here.root / "deploy" / environment / f"{model}.yml").release
     if release is None:
         print(f"{environment}: {model} has no release, so there is nothing to compare with")
         return 0
-    now, policy = datetime.now(UTC), wanted.refresh
-    endpoint = specs.endpoint_name(here.team.project, model, environment)
-    window = monitor.Window(endpoint, now - timedelta(hours=arguments.hours), now)
-    limits = drifting.Limits(policy.max_psi, policy.max_unknown_users, policy.min_requests)
     with aws.explained():
-        s3 = here.client("s3")
-        found = monitor.observe(s3, release, window, limits)
-        print(json.dumps(asdict(found), indent=2) if arguments.json else drifting.markdown(found), end="")
+        refresher, now = _refresher(here, environment, arguments.propose), refresh.now()
+        found = refresher.observe(file, release, (now - timedelta(hours=arguments.hours), now))
+        print(json.dumps(asdict(found), indent=2) if arguments.json else data_drift.markdown(found), end="")
         if arguments.propose and found.verdict == "drifted":
-            order = relocking.Order(wanted.data, "drift", policy.automatic("drift"), drifting.markdown(found))
-            relocker = relocking.Relocker(here.host(), s3, here.bucket)
-            relocker.propose(order, relocker.new_keys(relocker.locked(wanted.data)))
+            refresher.propose(file, found)
     return 0
+
+
+def refresh(arguments: argparse.Namespace, settings: Settings) -> int:
+    """New data, feedback and drift, as the scheduled build looks for them."""
+    from gitops import aws
+    from gitops import refresh as refreshing
+
+    here = desk(settings)
+    with aws.explained():
+        refresher = _refresher(here, here.team.environments[-1], writes=True)
+        if settings.manifest:
+            refresher.manifest(settings.manifest)
+            return 0
+        failures = refresher.everything(refreshing.now())
+    for failure in failures:
+        print(f"failed: {failure}")
+    return 1 if failures else 0
+
+
+def _refresher(here: Desk, environment: str, writes: bool) -> Any:
+    """What looks after data; the git host is asked for only where something may be written to it."""
+    from gitops import refresh, relock
+
+    host: Any = here.host() if writes else None
+    relocker = relock.Relocker(host, here.client("s3"), here.bucket)
+    return refresh.Refresher(relocker, here.team.project, environment, here.root)
 
 
 def feedback(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -182,6 +200,7 @@ COMMANDS: dict[str, Command] = {
     "data": data,
     "relock": relock,
     "drift": drift,
+    "refresh": refresh,
     "feedback": feedback,
     "compare-shadow": compare_shadow,
 }

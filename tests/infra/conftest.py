@@ -73,23 +73,25 @@ def _tuple(value: Any) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-# what the second template is given of the first one, and of the packed code
+# what the later templates are given of the first one, and of the packed code
 HANDED_ON = {
     "BucketName": "bucket", "BusName": "<Bus.Name>", "KeyArn": "<Key.Arn>",
     "ModelPackageGroupArn": "<ModelPackageGroup>",
-    "ApiCode": "lambda/api_code/0.zip", "RegisterCode": "lambda/register/0.zip",
+    "DeployStagingProjectName": "<DeployStagingProject>", "DeployProductionProjectName": "<DeployProductionProject>",
+    "ApiCode": "lambda/api_code/0.zip", "RegisterCode": "lambda/register/0.zip", "StartCode": "lambda/start/0.zip",
 }  # fmt: skip
 
 
 def evaluated(parameters: dict[str, str]) -> Infra:
-    """Both templates, as one, as these parameters make them."""
+    """All templates, as one, as these parameters make them."""
     raws = [template.parse(path.read_text()) for path in TEMPLATES]
     made: dict[str, dict[str, Any]] = {}
     for raw in raws:
         found = resources(raw, parameters | HANDED_ON)
         assert not set(found) & set(made)
         made |= found
-    return Infra({part: raws[0][part] | raws[1][part] for part in ("Parameters", "Resources", "Outputs")}, made)
+    parts = ("Parameters", "Resources", "Outputs")
+    return Infra({part: {key: item for raw in raws for key, item in raw[part].items()} for part in parts}, made)
 
 
 def resources(raw: dict[str, Any], parameters: dict[str, str]) -> dict[str, dict[str, Any]]:

