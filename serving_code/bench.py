@@ -7,7 +7,6 @@ The callers are one process of this machine, so what they take is not there for 
 """
 
 import argparse
-import asyncio
 import json
 import os
 import subprocess
@@ -21,6 +20,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
+
+import uvloop
 
 from .__main__ import listening
 from .callers import Heard, call
@@ -80,8 +81,8 @@ def measure(url: str, asked: Questions, connections: Sequence[int], seconds: flo
         requests = [encoded(path, parts.netloc, body) for body in bodies]
         for count in connections:
             try:
-                asyncio.run(call(address, requests, count, min(WARM_UP, seconds)))
-                heard = asyncio.run(call(address, requests, count, seconds))
+                uvloop.run(call(address, requests, count, min(WARM_UP, seconds)))
+                heard = uvloop.run(call(address, requests, count, seconds))
             except OSError as error:
                 raise BenchError(f"--url: {url} does not answer: {error}") from error
             rows.append({"what": name, "connections": count, **summary(heard, seconds)})
