@@ -65,7 +65,7 @@ def load_catalogues(bench: Bench) -> None:
     """This project under load on large catalogues, in one round."""
     plan = replace(bench.plan, rounds=1)
     for name, size in (QUICK_CATALOGUES if bench.given.quick else CATALOGUES).items():
-        bench.models[name] = f"{size.kind}, {size.users:,} synthetic users, {size.items:,} items"
+        bench.models[name] = f"{size.kind}, {size.users:,} synthetic users, {size.items:,} items; one round"
         folder = built(name, "catalogue", asdict(size))
         bench.measured += measure(name, folder, {OURS: (SUBJECTS[OURS], None)}, plan)
 

@@ -1,15 +1,17 @@
 """The Markdown tables of benchmarks.serving."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .. import results
-from .subjects import ECHO, OURS
+from .many import KINDS
+from .subjects import ECHO, OURS, OWN, SUBJECTS
 
 NAIVE = (
     "FastAPI, MLflow and LitServe serve the network as it was trained, in onnxruntime on one thread a request, and "
-    "sort all scores."
+    "sort all scores. "
 )
+WAYS = ("plain ONNX", "score.onnx in onnxruntime", "this project")  # of scoring.py, which loads more than a table needs
 COLUMNS = ("rps", "p50_ms", "p99_ms", "p999_ms")
 
 
@@ -19,17 +21,17 @@ def table(found: Mapping[str, Any]) -> str:
     parts = [
         f"The endpoint under load: loopback, client and server on the same machine, {settings['rounds']} interleaved "
         f"round(s) of {settings['seconds']:g} s, medians over rounds; top-10 of one user a request. "
-        f"{NAIVE} {own_cost(found)}"
+        f"{NAIVE if found['ratio'] else ''}{own_cost(found)}"
         f"Load average before: {settings['load_average'][0]:.1f}; {results.caption(found)}."
     ]
-    parts += [f"{name}: {reason}." for name, reason in found["left_out"].items()]
-    for model, medians in found["medians"].items():
+    parts += [f"{name}: {reason}." for name, reason in sorted(found["left_out"].items())]
+    for model, medians in sorted(found["medians"].items()):
         parts += [f"{model} ({settings['models'][model]}):", loads(medians)]
     parts += [ratios(found)] if found["ratio"] else []
     parts += ["Processes: seconds from start to the first 200, and MiB of all its processes after the load "
               "(resident with shared pages counted each time, and once; pages of no file).",
               processes(found["processes"])]  # fmt: skip
-    for model, own in found["scoring"].items():
+    for model, own in sorted(found["scoring"].items()):
         parts += [f"Live top-10 of every item on one thread, without HTTP, {model}: medians over "
                   f"{own['users']} users scored in each way in turn.", scoring(own)]  # fmt: skip
     parts += [many(own) for own in found["many"]]
@@ -54,8 +56,8 @@ def loads(medians: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
     header = ["", "connections", "requests/s", "p50 ms", "p99 ms", "p99.9 ms", "server CPU µs", "errors"]
     rows = [
         [f"{contender}: {kind}", connections, *numbers(own), f"{own['errors']:.0f}"]
-        for contender, kinds in medians.items()
-        for kind, counts in kinds.items()
+        for contender, kinds in ordered(medians, SUBJECTS)
+        for kind, counts in ordered(kinds, OWN)
         for connections, own in counts.items()
     ]
     return results.table(header, rows)
@@ -78,11 +80,16 @@ def ratios(found: Mapping[str, Any]) -> str:
     ]
     rows = [
         [f"{contender}, {model}", connections, *(both(own[kind]) for kind in ("known user", "live-scored"))]
-        for model, contenders in found["ratio"].items()
-        for contender, counts in contenders.items()
+        for model, contenders in sorted(found["ratio"].items())
+        for contender, counts in ordered(contenders, SUBJECTS)
         for connections, own in counts.items()
     ]
     return results.table(header, rows)
+
+
+def ordered(found: Mapping[str, Any], registry: Iterable[str]) -> list[tuple[str, Any]]:
+    """As a registry has them: JSON keeps no order."""
+    return [(name, found[name]) for name in registry if name in found]
 
 
 def both(own: Mapping[str, float]) -> str:
@@ -97,8 +104,8 @@ def processes(medians: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     forms = (".2f", ",.0f", ",.0f", ",.0f", ".0f")
     rows = [
         [f"{contender}, {model}", *(format(own[name], form) for name, form in zip(names, forms, strict=True))]
-        for model, contenders in medians.items()
-        for contender, own in contenders.items()
+        for model, contenders in sorted(medians.items())
+        for contender, own in ordered(contenders, SUBJECTS)
     ]
     return results.table(header, rows)
 
@@ -107,7 +114,7 @@ def scoring(own: Mapping[str, Any]) -> str:
     """One thread, no HTTP."""
     header = ["", "ms", "best ms", "times faster, pair by pair"]
     rows = [[name, f"{ms:.3f}", f"{own['best_ms'][name]:.3f}", f"{own['times_faster'][name]:.2f}"]
-            for name, ms in own["ms"].items()]  # fmt: skip
+            for name, ms in ordered(own["ms"], WAYS)]  # fmt: skip
     return results.table(header, rows)
 
 
@@ -121,5 +128,5 @@ def many(own: Mapping[str, Any]) -> str:
         f"{own['unloaded_by_the_platform']:,} models unloaded by the client after a 507."
     )
     rows = [[kind, *(results.shown(ms.get(name), ".3f") for name in ("p50", "p99")), f"{ms['count']:,}"]
-            for kind, ms in own["ms"].items()]  # fmt: skip
+            for kind, ms in ordered(own["ms"], KINDS)]  # fmt: skip
     return "\n\n".join([title, results.table(["", "p50 ms", "p99 ms", "count"], rows)])

@@ -235,11 +235,11 @@ def run(contender: str, rps: float, **more: object) -> dict:
 def test_a_ratio_is_of_medians_over_rounds_and_errors_are_added_up():
     ours = [run(subjects.OURS, rps) for rps in (90.0, 100.0, 9000.0)]
     ours += [{**one, "kind": "live-scored", "rps": 50.0, "server_cpu_us": 20.0} for one in ours]
-    theirs = [run("peer", 10.0, errors={"status 500": 2}), run("peer", 10.0, errors={"status 503": 1})]
+    theirs = [run("FastAPI", 10.0, errors={"status 500": 2}), run("FastAPI", 10.0, errors={"status 503": 1})]
     medians = summaries.medians_of([*ours, *theirs])
-    assert medians["m"]["peer"]["known user"]["8"]["errors"] == 3
+    assert medians["m"]["FastAPI"]["known user"]["8"]["errors"] == 3
     times = {"known user": {"rps": 10.0, "cpu": 10.0}, "live-scored": {"rps": 5.0, "cpu": 5.0}}
-    assert summaries.ratios(medians) == {"m": {"peer": {"8": times}}}
+    assert summaries.ratios(medians) == {"m": {"FastAPI": {"8": times}}}
     assert summaries.rps_of(medians)["m"][subjects.OURS]["known user"] == {"8": 100.0}
     assert f"| {subjects.OURS}: known user | 8 | 100 | 1.000 | 2.000 |" in tables.loads(medians["m"])
 
