@@ -57,6 +57,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         print("request", *words)
 
 print("serving", model)
+http.server.ThreadingHTTPServer.request_queue_size = 128  # five wait by default, and the sixth is turned away
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
 """
 
@@ -123,6 +124,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *words):
         pass
 
+http.server.ThreadingHTTPServer.request_queue_size = 128  # five wait by default, and the sixth is turned away
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
 """
 

@@ -62,6 +62,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 print("serving", model)
+http.server.ThreadingHTTPServer.request_queue_size = 128  # five wait by default, and the sixth is turned away
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
 """
 
