@@ -32,6 +32,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             os._exit(3)
         if model == "hangs":
             time.sleep(600)
+        if model == "sluggish":
+            time.sleep(0.2)
         if body == b"bad":
             return self.answer(400, b'{"error": "bad"}')
         if body == b"boom" or model == "fails":
@@ -174,7 +176,7 @@ class Host(Lab):
     def settled(self, name: str) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             found = self.sagemaker.describe_endpoint(EndpointName=name)
-            return found if found["EndpointStatus"] in ("InService", "Failed") else None
+            return found if found["EndpointStatus"] in ("InService", "Failed", "UpdateRollbackFailed") else None
 
         return until(look)
 
