@@ -40,6 +40,7 @@ class Deployment:
         self._steps = guardrails.steps(policy, self._old_count, self._new_count)
         self._rolling = "RollingUpdatePolicy" in policy
         self._new = Fleet(cloud, endpoint.name, _starting(config, self._steps[0].new) if self._rolling else config)
+        self._old.told_apart = self._new.told_apart = bool(guardrails.alarms(policy))
         self._reached = 0
         self._started = now()
         self._note("Creating")

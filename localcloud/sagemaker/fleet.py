@@ -59,10 +59,11 @@ class Variant:
 
 
 class Fleet:
-    """Everything that serves one endpoint configuration."""
+    """Everything that serves one endpoint configuration. Metrics of its own are kept while it is `told_apart`."""
 
     def __init__(self, cloud: "Cloud", endpoint: str, config: Row) -> None:
         self.config = config
+        self.told_apart = False
         self._cloud = cloud
         self._endpoint = endpoint
         self._lock = threading.Lock()
@@ -104,7 +105,8 @@ class Fleet:
 
     def observe(self, exchange: Exchange, overhead: float | None) -> None:
         """Count an answered call, capture it if that was decided, and perhaps have a copy of it answered."""
-        traffic.record(self._cloud, self._endpoint, exchange, overhead)
+        name = str(self.config["EndpointConfigName"]) if self.told_apart else ""
+        traffic.record(self._cloud, self._endpoint, exchange, overhead, name)
         if self._capture and exchange.call.captured:
             self._capture.record(exchange)
         if self._copies and overhead is not None:

@@ -126,11 +126,18 @@ def test_an_alarm_at_any_moment_brings_all_traffic_back_and_no_request_fails(hos
     assert found["FailureReason"] == f"{reason}: {alarm}"
 
 
-def test_an_alarm_on_the_endpoints_own_metrics_rolls_back_a_slow_model(host: Fleets):
+@pytest.mark.parametrize("fleet", ["both", "new"])
+def test_an_alarm_on_the_endpoints_own_metrics_rolls_back_a_slow_model(host: Fleets, fleet: str):
     name, old, slow = host.pair(new="sluggish")
-    dimensions = [{"Name": "EndpointName", "Value": name}, {"Name": "VariantName", "Value": "main"}]
-    metric = {"Namespace": "AWS/SageMaker", "MetricName": "ModelLatency", "Dimensions": dimensions}
-    alarm = host.alarm(**metric, Statistic="Maximum", Threshold=150_000.0)
+    dimensions = {
+        "EndpointName": name,
+        "VariantName": "main",
+        **({"EndpointConfigName": slow} if fleet == "new" else {}),
+    }
+    rows = [{"Name": key, "Value": value} for key, value in dimensions.items()]
+    metric = {"Namespace": "AWS/SageMaker", "MetricName": "ModelLatency", "Dimensions": rows}
+    # of both fleets' requests only the slowest are slow, of the new one's all
+    alarm = host.alarm(**metric, Statistic={"both": "Maximum", "new": "Minimum"}[fleet], Threshold=190_000.0)
     with host.asking(name) as seen:
         host.update(name, slow, blue_green("CANARY", wait=3600, CanarySize=percent(50)), alarm)
         until(lambda: "FailureReason" in host.sagemaker.describe_endpoint(EndpointName=name))
