@@ -106,8 +106,9 @@ class Deployment:
         endpoints.change(self._cloud, self._endpoint, EndpointStatus="RollingBack")
         name = str(self._endpoint.row["EndpointConfigName"])
         try:
-            for step in guardrails.rollback(self._policy, self._old_count, self._new_count, self._reached):
-                self._resize(self._old, max(step.old, self._old.variants[0].desired_count))
+            left = len(self._old.variants[0].servers)
+            for step in guardrails.rollback(self._policy, self._old_count, self._new_count, self._reached, left):
+                self._resize(self._old, step.old)
                 self._turn(step)
                 if step.new:
                     self._resize(self._new, step.new)

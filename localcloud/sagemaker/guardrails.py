@@ -49,11 +49,12 @@ def steps(config: Config, old: int, new: int) -> list[Step]:
     return [Step(count, count / new, wait, old) for count, wait in zip(marks, waits, strict=True)]
 
 
-def rollback(config: Config, old: int, new: int, reached: int) -> list[Step]:
-    """The way back to `old` instances when `reached` of the `new` ones have traffic; after it none of these is left."""
+def rollback(config: Config, old: int, new: int, reached: int, left: int) -> list[Step]:
+    """The way back to `old` instances, of which `left` still serve, when `reached` of the `new` ones have traffic."""
     batch = size(_rolling(config).get("RollbackMaximumBatchSize", {"Type": "CAPACITY_PERCENT", "Value": 100}), new)
     counts = range(reached - batch, 0, -batch)
-    return [*(Step(count, count / new, 0, old - old * count // new) for count in counts), Step(0, 0.0, 0, old)]
+    part = [Step(count, count / new, 0, max(old - old * count // new, left)) for count in counts]
+    return [*part, Step(0, 0.0, 0, old)]
 
 
 def size(capacity: Config, total: int) -> int:

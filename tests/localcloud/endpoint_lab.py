@@ -185,13 +185,13 @@ class Host(Lab):
         return json.loads(answer["Body"].read())
 
     @contextlib.contextmanager
-    def asking(self, name: str, threads: int = 2) -> Iterator[set[str]]:
+    def asking(self, name: str, threads: int = 2, body: str = "{}") -> Iterator[set[str]]:
         """Others ask all the time, and each of their requests must be answered; the models they have seen."""
         over, models = threading.Event(), set[str]()
 
         def ask_on() -> None:
             while not over.is_set():
-                models.add(self.ask(name)["model"])
+                models.add(self.ask(name, body)["model"])
 
         with concurrent.futures.ThreadPoolExecutor() as pool:
             asking = [pool.submit(ask_on) for _ in range(threads)]

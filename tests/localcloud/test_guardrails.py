@@ -51,9 +51,14 @@ def test_a_rolling_update_ends_as_many_old_instances_as_have_been_replaced():
 
 
 def test_a_rolled_back_batch_goes_at_once_unless_a_batch_size_is_given():
-    assert guardrails.rollback(rolling(count(1)), 4, 4, 3) == [Step(0, 0.0, 0, 4)]
-    steps = guardrails.rollback(rolling(count(1), RollbackMaximumBatchSize=count(2)), 4, 4, 3)
+    assert guardrails.rollback(rolling(count(1)), 4, 4, 3, left=2) == [Step(0, 0.0, 0, 4)]
+    steps = guardrails.rollback(rolling(count(1), RollbackMaximumBatchSize=count(2)), 4, 4, 3, left=2)
     assert steps == [Step(1, 0.25, 0, 3), Step(0, 0.0, 0, 4)]
+
+
+def test_no_way_back_ends_an_instance_of_what_served_before():
+    steps = guardrails.rollback(rolling(count(2), RollbackMaximumBatchSize=count(1)), 4, 4, 2, left=4)
+    assert steps == [Step(1, 0.25, 0, 4), Step(0, 0.0, 0, 4)]
 
 
 SIZES = st.builds(percent, st.integers(5, 50)) | st.builds(count, st.integers(1, 20))
@@ -73,7 +78,7 @@ def test_shares_only_grow_to_all_and_what_remains_of_the_old_fleet_can_carry_the
     for step in steps:
         assert step.share == step.new / new
         assert step.old * new >= old * (new - step.new)
-    back = guardrails.rollback(config, old, new, steps[0].new)
+    back = guardrails.rollback(config, old, new, steps[0].new, old)
     assert back[-1] == Step(0, 0.0, 0, old)
 
 

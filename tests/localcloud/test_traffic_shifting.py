@@ -66,7 +66,7 @@ def test_a_canary_gets_its_share_of_the_requests_by_its_share_of_the_instances(h
     with host.asking(name):
         host.update(name, config, blue_green("CANARY", wait=3600, CanarySize=percent(25)), alarm)
         canary = host.pending(name, "Baking", 0.25)
-        seen = Counter(host.ask(name)["model"] for _ in range(200))
+        seen = Counter(host.ask(name)["model"] for _ in range(120))
         with concurrent.futures.ThreadPoolExecutor(40) as pool:  # so many at once that every instance gets some
             pids = {answer["pid"] for answer in pool.map(lambda _: host.ask(name, "slow"), range(40))}
         with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
@@ -75,7 +75,7 @@ def test_a_canary_gets_its_share_of_the_requests_by_its_share_of_the_instances(h
             host.update(name, config, {})
         host.ring(alarm)
         host.settled(name)
-    assert 20 < seen["new"] < 90
+    assert 10 < seen["new"] < 55
     assert len(pids) == 5  # four of the old fleet and the canary
     assert (canary["CurrentInstanceCount"], canary["DesiredInstanceCount"], canary["DesiredWeight"]) == (4, 4, 1.0)
 
@@ -108,10 +108,12 @@ def test_an_alarm_at_any_moment_brings_all_traffic_back_and_no_request_fails(hos
     name, old, new = host.pair()
     read = host.watch(["SageMaker Endpoint State Change"])
     alarm, policy = host.alarm(), blue_green("CANARY", termination=3600, wait=20, CanarySize=percent(50))
-    with host.asking(name) as seen:
+    with host.asking(name) as seen, host.asking(name, 6, "slow"):  # so that there is always something in flight
         host.update(name, new, policy, host.alarm(), alarm)
         host.pending(name, "Baking", moment)
         until(lambda: host.ask(name)["model"] == "new")
+        with pytest.raises(ClientError, match="Variant nobody of endpoint"):
+            host.ask(name, TargetVariant="nobody")
         host.ring(alarm)
         until(lambda: "FailureReason" in host.sagemaker.describe_endpoint(EndpointName=name))
         found = host.settled(name)
@@ -126,18 +128,13 @@ def test_an_alarm_at_any_moment_brings_all_traffic_back_and_no_request_fails(hos
     assert found["FailureReason"] == f"{reason}: {alarm}"
 
 
-@pytest.mark.parametrize("fleet", ["both", "new"])
-def test_an_alarm_on_the_endpoints_own_metrics_rolls_back_a_slow_model(host: Fleets, fleet: str):
+def test_an_alarm_on_the_new_fleets_own_metrics_rolls_back_a_slow_model(host: Fleets):
     name, old, slow = host.pair(new="sluggish")
-    dimensions = {
-        "EndpointName": name,
-        "VariantName": "main",
-        **({"EndpointConfigName": slow} if fleet == "new" else {}),
-    }
+    dimensions = {"EndpointName": name, "VariantName": "main", "EndpointConfigName": slow}
     rows = [{"Name": key, "Value": value} for key, value in dimensions.items()]
     metric = {"Namespace": "AWS/SageMaker", "MetricName": "ModelLatency", "Dimensions": rows}
-    # of both fleets' requests only the slowest are slow, of the new one's all
-    alarm = host.alarm(**metric, Statistic={"both": "Maximum", "new": "Minimum"}[fleet], Threshold=190_000.0)
+    # the fastest answer of both fleets would be a fast one, the new fleet's own are all slow
+    alarm = host.alarm(**metric, Statistic="Minimum", Threshold=190_000.0)
     with host.asking(name) as seen:
         host.update(name, slow, blue_green("CANARY", wait=3600, CanarySize=percent(50)), alarm)
         until(lambda: "FailureReason" in host.sagemaker.describe_endpoint(EndpointName=name))
@@ -169,7 +166,7 @@ def test_an_alarm_that_does_not_exist_and_a_canary_too_large_are_refused(host: F
 
 def test_a_rolling_update_replaces_instances_batch_by_batch_and_no_request_fails(host: Fleets):
     name, _, config = host.pair(instances=3)
-    with host.asking(name) as seen:
+    with host.asking(name) as seen, host.asking(name, 6, "slow"):
         host.update(name, config, rolling(count(1), WaitIntervalInSeconds=10))
         pending = host.pending(name, "Baking", 2 / 3)
         (serving,) = host.sagemaker.describe_endpoint(EndpointName=name)["ProductionVariants"]
