@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.sagemaker import guardrails
+from localcloud.sagemaker.guard import Guard, GuardError
 from localcloud.sagemaker.guardrails import PLAIN, Step
 
 
@@ -125,3 +126,25 @@ def test_what_cannot_be_guarded_goes_all_at_once(policy, old, new):
 def test_a_blue_green_update_of_several_variants_is_guarded():
     policy, variants = blue_green("CANARY", CanarySize=percent(10)), config("main", "second")
     assert guardrails.effective(policy, variants, variants) == policy
+
+
+def test_an_update_that_takes_longer_than_it_may_is_rolled_back():
+    with Guard(None, [], maximum=1) as guard:
+        guard.wait(0)
+        with pytest.raises(GuardError, match="MaximumExecutionTimeoutInSeconds"):
+            guard.wait(600)
+
+
+class Blind:
+    """A cloud whose alarms nobody can read."""
+
+    def client(self, service: str) -> Any:
+        raise ConnectionError(f"no {service} today")
+
+    def spawn(self, function: Any, name: str) -> None:
+        """Nothing: the alarms are looked at once."""
+
+
+def test_alarms_that_cannot_be_read_roll_an_update_back():
+    with Guard(Blind(), ["p99"], maximum=None) as guard, pytest.raises(GuardError, match="cannot be read: no cloudw"):
+        guard.check()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.sagemaker.guardrails import PLAIN
 from tests.localcloud.endpoint_lab import Host
 from tests.localcloud.sagemaker_lab import until
 from tests.localcloud.test_guardrails import blue_green, count, percent, rolling
@@ -162,6 +163,14 @@ def test_an_alarm_that_does_not_exist_and_a_canary_too_large_are_refused(host: F
         host.update(name, new, blue_green("CANARY", CanarySize=count(2)))
     found = host.sagemaker.describe_endpoint(EndpointName=name)
     assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", old)
+
+
+def test_a_canary_of_other_variants_goes_all_at_once_and_says_so_afterwards(host: Fleets):
+    name, _, _ = host.pair(instances=1)
+    config = host.config("new", name="other")
+    host.update(name, config, blue_green("CANARY", wait=3600, CanarySize=percent(50)), host.alarm())
+    found = host.settled(name)
+    assert (found["EndpointConfigName"], found["LastDeploymentConfig"]) == (config, PLAIN)
 
 
 def test_a_rolling_update_replaces_instances_batch_by_batch_and_no_request_fails(host: Fleets):
