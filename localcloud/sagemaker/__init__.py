@@ -16,6 +16,7 @@ from . import (
     training,
     transform,
     tuning,
+    updates,
 )
 
 _MODULES = (
@@ -30,6 +31,7 @@ _MODULES = (
     models,
     endpoint_configs,
     endpoints,
+    updates,
     capacities,
     tags,
 )

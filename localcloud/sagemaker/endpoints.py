@@ -1,13 +1,16 @@
-"""Endpoints: CreateEndpoint, UpdateEndpoint, DescribeEndpoint, ListEndpoints, DeleteEndpoint."""
+"""Endpoints: CreateEndpoint, DescribeEndpoint, ListEndpoints, DeleteEndpoint; updates.py has UpdateEndpoint."""
 
+import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import capture, endpoint_configs, tags
 from .fleet import Fleet
+from .guardrails import PLAIN
 from .job import event_detail
 from .server import ServerError
-from .store import Row, arn, invalid, listed, lock, matches, now, refuse, table, unsupported
+from .store import Row, arn, invalid, listed, lock, matches, now, table, unsupported
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
@@ -20,17 +23,22 @@ _EVENT_STATUS = {
     "RollingBack": "ROLLING_BACK",
     "InService": "IN_SERVICE",
     "Failed": "FAILED",
+    "UpdateRollbackFailed": "UPDATE_ROLLBACK_FAILED",
     "Deleting": "DELETING",
 }
 
 
 @dataclass
 class Endpoint:
-    """One endpoint. `fleet` is what answers; it changes only under SageMaker's lock."""
+    """One endpoint. Its members change only under SageMaker's lock.
+
+    `fleet` answers; during an update `shifted` does for that share of the requests. `pending` tells of the update.
+    """
 
     row: Row
     fleet: Fleet | None = None
-    coming: str | None = None
+    shifted: tuple[Fleet, float] | None = None
+    pending: Callable[[], Row] | None = None
     configs: set[str] = field(default_factory=set)
 
     @property
@@ -45,10 +53,22 @@ class Endpoint:
     def status(self) -> str:
         return str(self.row["EndpointStatus"])
 
+    def drawn(self) -> Fleet | None:
+        """The fleet that answers one request."""
+        fleet, shifted = self.fleet, self.shifted
+        if shifted and random.random() < shifted[1]:  # noqa: S311 traffic shares are no secret
+            return shifted[0]
+        return fleet
+
+    def answers_by(self, fleet: Fleet) -> bool:
+        """Whether that fleet still answers some of the requests."""
+        shifted = self.shifted
+        return fleet is self.fleet or (shifted is not None and fleet is shifted[0])
+
 
 def create_endpoint(cloud: "Cloud", request: Row) -> Row:
     """Start an endpoint's containers; it is Creating until all answer their ping."""
-    _check_deployment("CreateEndpoint", request)
+    _check_deployment(request)
     name, moment = request["EndpointName"], now()
     row = {
         "EndpointName": name,
@@ -70,23 +90,6 @@ def create_endpoint(cloud: "Cloud", request: Row) -> Row:
     return {"EndpointArn": endpoint.arn}
 
 
-def update_endpoint(cloud: "Cloud", request: Row) -> Row:
-    """Start the new configuration's containers beside the old ones, then move all traffic at once."""
-    _check_deployment("UpdateEndpoint", request)
-    members = ("RetainAllVariantProperties", "ExcludeRetainedVariantProperties", "RetainDeploymentConfig")
-    refuse("UpdateEndpoint", request, members)
-    with lock(cloud):
-        endpoint, _ = changeable(cloud, request["EndpointName"])
-        config = endpoint_configs.find(cloud, request["EndpointConfigName"])
-        fleet = Fleet(cloud, endpoint.name, config)
-        endpoint.configs.add(config["EndpointConfigName"])
-        endpoint.row.pop("FailureReason", None)
-        endpoint.coming = config["EndpointConfigName"]
-        change(cloud, endpoint, EndpointStatus="Updating")
-    cloud.spawn(lambda: _update(cloud, endpoint, fleet), f"endpoint {endpoint.name}")
-    return {"EndpointArn": endpoint.arn}
-
-
 def describe_endpoint(cloud: "Cloud", request: Row) -> Row:
     """Everything known of one endpoint."""
     with lock(cloud):
@@ -94,8 +97,8 @@ def describe_endpoint(cloud: "Cloud", request: Row) -> Row:
         row = dict(endpoint.row)
         if endpoint.fleet:
             row |= _serving(endpoint.fleet)
-        if endpoint.coming:
-            row["PendingDeploymentSummary"] = {"EndpointConfigName": endpoint.coming}
+        if endpoint.pending:
+            row["PendingDeploymentSummary"] = endpoint.pending()
         return row
 
 
@@ -128,7 +131,7 @@ def delete_endpoint(cloud: "Cloud", request: Row) -> None:
     """Stop an endpoint's containers and forget it."""
     with lock(cloud):
         endpoint = find(cloud, request["EndpointName"])
-        if endpoint.status not in ("InService", "Failed"):
+        if endpoint.status not in ("InService", "Failed", "UpdateRollbackFailed"):
             raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
         change(cloud, endpoint, EndpointStatus="Deleting")
     cloud.spawn(lambda: _delete(cloud, endpoint), f"endpoint {endpoint.name}")
@@ -142,10 +145,10 @@ def find(cloud: "Cloud", name: str) -> Endpoint:
     return endpoint
 
 
-def changeable(cloud: "Cloud", name: str) -> tuple[Endpoint, Fleet]:
-    """The endpoint of that name and what serves it, if it may be changed now."""
+def changeable(cloud: "Cloud", name: str, *also: str) -> tuple[Endpoint, Fleet]:
+    """The endpoint of that name and what serves it, if it may be changed now: InService, or `also` in these states."""
     endpoint = find(cloud, name)
-    if endpoint.status != "InService" or endpoint.fleet is None:
+    if endpoint.status not in ("InService", *also) or endpoint.fleet is None:
         word = "failed" if endpoint.status == "Failed" else "in-progress"
         raise invalid(f'Cannot update {word} endpoint "{endpoint.arn}".')
     return endpoint, endpoint.fleet
@@ -169,22 +172,6 @@ def _create(cloud: "Cloud", endpoint: Endpoint, fleet: Fleet) -> None:
     change(cloud, endpoint, EndpointStatus="InService")
 
 
-def _update(cloud: "Cloud", endpoint: Endpoint, fleet: Fleet) -> None:
-    reason, serving = _start(fleet), endpoint.fleet
-    if reason:
-        change(cloud, endpoint, EndpointStatus="RollingBack")
-        fleet.stop()
-    name = fleet.config["EndpointConfigName"]
-    with lock(cloud):
-        if not reason:
-            endpoint.fleet = fleet
-            endpoint.row["EndpointConfigName"] = name
-        endpoint.configs, endpoint.coming = {endpoint.row["EndpointConfigName"]}, None
-    change(cloud, endpoint, EndpointStatus="InService", **({"FailureReason": reason} if reason else {}))
-    if serving and not reason:
-        serving.retire()
-
-
 def _start(fleet: Fleet) -> str | None:
     """Start a fleet; the reason why not, if not."""
     try:
@@ -198,8 +185,9 @@ def _start(fleet: Fleet) -> str | None:
 
 def _delete(cloud: "Cloud", endpoint: Endpoint) -> None:
     with lock(cloud):
-        fleet, endpoint.fleet = endpoint.fleet, None
-    if fleet:
+        fleets = [endpoint.fleet, endpoint.shifted and endpoint.shifted[0]]
+        endpoint.fleet, endpoint.shifted = None, None
+    for fleet in filter(None, fleets):
         fleet.retire()
     with lock(cloud):
         table(cloud, TABLE).pop(endpoint.name, None)
@@ -214,19 +202,14 @@ def _emit(cloud: "Cloud", endpoint: Endpoint) -> None:
     cloud.emit("aws.sagemaker", "SageMaker Endpoint State Change", detail, [endpoint.arn])
 
 
-def _check_deployment(operation: str, request: Row) -> None:
-    """Only what `update` really does: new servers, then all traffic at once, no alarms."""
-    config = request.get("DeploymentConfig", {})
-    if config.get("RollingUpdatePolicy") or config.get("AutoRollbackConfiguration", {}).get("Alarms"):
-        raise unsupported(operation, "DeploymentConfig other than BlueGreenUpdatePolicy ALL_AT_ONCE without alarms")
-    routing = config.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
-    if routing.get("Type", "ALL_AT_ONCE") != "ALL_AT_ONCE":
-        raise unsupported(operation, f"{routing['Type']} traffic")
+def _check_deployment(request: Row) -> None:
+    """Nothing is shifted, and nothing can be rolled back, where nothing serves yet."""
+    if request.get("DeploymentConfig", {}) not in ({}, PLAIN):
+        raise unsupported("CreateEndpoint", "DeploymentConfig")
 
 
 OPERATIONS = {
     "CreateEndpoint": create_endpoint,
-    "UpdateEndpoint": update_endpoint,
     "DescribeEndpoint": describe_endpoint,
     "ListEndpoints": list_endpoints,
     "DeleteEndpoint": delete_endpoint,

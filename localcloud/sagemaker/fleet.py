@@ -26,7 +26,10 @@ TARGET_VARIANT = "X-Amzn-SageMaker-Target-Variant"
 
 @dataclass
 class Variant:
-    """A variant that serves. What it is to become while its endpoint is Updating is in the `desired` fields."""
+    """A variant that serves. What it is to become while its endpoint is Updating is in the `desired` fields.
+
+    Of its servers only the first `active` get requests; None for all.
+    """
 
     row: Row
     spec: Spec
@@ -34,6 +37,7 @@ class Variant:
     weight: float
     desired_weight: float
     desired_count: int
+    active: int | None = None
 
     @property
     def name(self) -> str:
@@ -55,10 +59,11 @@ class Variant:
 
 
 class Fleet:
-    """Everything that serves one endpoint configuration."""
+    """Everything that serves one endpoint configuration. Metrics of its own are kept while it is `told_apart`."""
 
     def __init__(self, cloud: "Cloud", endpoint: str, config: Row) -> None:
         self.config = config
+        self.told_apart = False
         self._cloud = cloud
         self._endpoint = endpoint
         self._lock = threading.Lock()
@@ -75,6 +80,12 @@ class Fleet:
         """Bring every server to health, or raise the first ServerError (what has started then waits for `stop`)."""
         for server in self._servers():
             server.start()
+
+    def activate(self, part: int, whole: int) -> None:
+        """Give requests to this part of every variant's servers, rounded up."""
+        with self._lock:
+            for variant in self.variants:
+                variant.active = -(-len(variant.servers) * part // whole) if part < whole else None
 
     def acquire(self, target: str | None) -> tuple[Variant, Server] | None:
         """A server of the target variant, or of one drawn by weight; None if there is none, or no more."""
@@ -94,7 +105,8 @@ class Fleet:
 
     def observe(self, exchange: Exchange, overhead: float | None) -> None:
         """Count an answered call, capture it if that was decided, and perhaps have a copy of it answered."""
-        traffic.record(self._cloud, self._endpoint, exchange, overhead)
+        name = str(self.config["EndpointConfigName"]) if self.told_apart else ""
+        traffic.record(self._cloud, self._endpoint, exchange, overhead, name)
         if self._capture and exchange.call.captured:
             self._capture.record(exchange)
         if self._copies and overhead is not None:
@@ -175,7 +187,7 @@ def _share(production: Variant, shadow: Variant) -> float:
 
 def _taken(variant: Variant) -> Server:
     """The least busy server of a variant, one request busier; one whose container is down only if all are."""
-    server = min(variant.servers, key=lambda item: (not item.serving, item.in_flight))
+    server = min(variant.servers[: variant.active], key=lambda item: (not item.serving, item.in_flight))
     server.in_flight += 1
     return server
 

@@ -53,11 +53,11 @@ def invoke_endpoint(cloud: "Cloud", request: Row) -> Row:
 
 def _acquire(cloud: "Cloud", name: str, target: str | None) -> tuple[Fleet, Variant, Server]:
     endpoint: Endpoint | None = table(cloud, "endpoints").get(name)
-    while endpoint and (fleet := endpoint.fleet):
+    while endpoint and (fleet := endpoint.drawn()):
         found = fleet.acquire(target)
         if found:
             return fleet, *found
-        if fleet is endpoint.fleet:  # otherwise it has just been replaced by one that serves
+        if endpoint.answers_by(fleet):  # otherwise it has just been replaced by one that serves
             what = (
                 f"Variant {target} of endpoint {name} not found." if target else f"No variant of {name} has a weight."
             )

@@ -5,7 +5,7 @@ Names and units: https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-clou
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..cloud import Cloud
 
 NAMESPACE = "AWS/SageMaker"
+Dimensions = tuple[tuple[str, str], ...]
 MICROSECONDS = frozenset(
     (
         "ModelLatency",
@@ -34,17 +35,30 @@ DATA = 500
 
 @dataclass(frozen=True)
 class Sample:
-    """The metrics of one call, by name."""
+    """The metrics of one call, by name; `config` where those of one fleet are told apart from the endpoint's."""
 
     endpoint: str
     variant: str
     moment: datetime
     metrics: Mapping[str, float]
+    config: str = ""
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """CloudWatch's dimensions."""
+        more = (("EndpointConfigName", self.config),) if self.config else ()
+        return (("EndpointName", self.endpoint), ("VariantName", self.variant), *more)
 
 
-def record(cloud: "Cloud", endpoint: str, exchange: Exchange, overhead: float | None) -> None:
-    """Note one call. `overhead` is what SageMaker itself took of the answer's time, in seconds; a copy has none."""
-    _batches(cloud).add(Sample(endpoint, exchange.variant, now(), metrics(exchange, overhead)))
+def record(cloud: "Cloud", endpoint: str, exchange: Exchange, overhead: float | None, config: str = "") -> None:
+    """Note one call; again for the fleet alone if its `config` is given.
+
+    `overhead` is what SageMaker itself took of the answer's time, in seconds; a copy has none.
+    """
+    sample = Sample(endpoint, exchange.variant, now(), metrics(exchange, overhead))
+    _batches(cloud).add(sample)
+    if config:
+        _batches(cloud).add(replace(sample, config=config))
 
 
 def metrics(exchange: Exchange, overhead: float | None) -> dict[str, float]:
@@ -66,17 +80,17 @@ def summarize(samples: Iterable[Sample]) -> list[Row]:
 
     Times are sent value by value, from which percentiles can be told; counts as a statistic set.
     """
-    groups: dict[tuple[str, str, str, datetime], list[float]] = {}
+    groups: dict[tuple[str, Dimensions, datetime], list[float]] = {}
     for sample in samples:
         second = sample.moment.replace(microsecond=0)
         for name, value in sample.metrics.items():
-            groups.setdefault((name, sample.endpoint, sample.variant, second), []).append(value)
+            groups.setdefault((name, sample.dimensions, second), []).append(value)
     return [_datum(*key, values) for key, values in groups.items()]
 
 
-def _datum(name: str, endpoint: str, variant: str, second: datetime, values: list[float]) -> Row:
-    dimensions = [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": variant}]
-    row: Row = {"MetricName": name, "Dimensions": dimensions, "Timestamp": second}
+def _datum(name: str, dimensions: Dimensions, second: datetime, values: list[float]) -> Row:
+    named = [{"Name": key, "Value": value} for key, value in dimensions]
+    row: Row = {"MetricName": name, "Dimensions": named, "Timestamp": second}
     if name in MICROSECONDS:
         counts = Counter(_thinned(values))
         return {**row, "Unit": "Microseconds", "Values": list(counts), "Counts": [float(n) for n in counts.values()]}

@@ -80,6 +80,25 @@ class Site:
             self.note(_tags({ATTEMPT_DIGEST: ""}))
         return self.observe()
 
+    def roll(self, release: Release, alarm: str) -> None:
+        """Commit the release, and begin to bring it in instance by instance under an alarm."""
+        self.commit(release)
+        spec = self.spec()
+        self.ensure(spec)
+        batch = {"MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 1}, "WaitIntervalInSeconds": 20}
+        guard = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": alarm}]}}
+        self.note(_tags({ATTEMPT_DIGEST: spec.digest, ATTEMPT_MODIFIED: "before"}))
+        self.sagemaker.update_endpoint(
+            EndpointName=self.endpoint,
+            EndpointConfigName=spec.config["EndpointConfigName"],
+            DeploymentConfig={"RollingUpdatePolicy": batch, **guard},
+        )
+
+    def instances(self) -> int:
+        """How many instances of what served before still do."""
+        (variant,) = self.sagemaker.describe_endpoint(EndpointName=self.endpoint)["ProductionVariants"]
+        return variant["CurrentInstanceCount"]
+
     def note(self, tags: list[dict[str, str]]) -> None:
         arn = self.sagemaker.describe_endpoint(EndpointName=self.endpoint)["EndpointArn"]
         self.sagemaker.add_tags(ResourceArn=arn, Tags=tags)

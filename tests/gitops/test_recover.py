@@ -1,5 +1,7 @@
 """Endpoints that no reconcile may touch, brought back on a real localcloud."""
 
+import time
+
 import pytest
 
 from gitops.aws import split_uri
@@ -7,6 +9,7 @@ from gitops.decide import MOVING, STATES, Desired, Kind, Observed, decide
 from gitops.endpoint import ATTEMPT_DIGEST, ATTEMPT_MODIFIED
 from gitops.errors import GitopsError
 from gitops.lease import Lease, Store
+from gitops.live import wait
 from gitops.recover import Cloud, plan, recover
 from tests.gitops.site import Site
 
@@ -68,6 +71,29 @@ def test_f43_a_rollback_that_failed_is_recovered_from_the_last_good_release(site
     assert f"python -m gitops rollback staging ncf --to {good.id}" in site.said[-1]
     assert next_build(site) not in TRIES  # what failed is not tried again
     assert not run(site)
+
+
+def test_f43_a_rolling_update_whose_way_back_is_lost_is_recovered_once_the_archive_is_back(site, localcloud):
+    """UpdateRollbackFailed by SageMaker itself: an alarm rings while the archive of what served is gone."""
+    good, bad = site.registry.release(), site.registry.release()
+    config = site.deploy(good, serving="{instance_type: ml.c6i.large, instances: 3}").config
+    alarm = f"{site.name}-rings"
+    rule = {"Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": "ignore"}
+    metric = {"Namespace": "Lab", "MetricName": alarm, "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1}
+    cloudwatch = localcloud.client("cloudwatch")
+    cloudwatch.put_metric_alarm(AlarmName=alarm, **metric, **rule)
+    bucket, _, key = good.archive_uri.removeprefix("s3://").partition("/")
+    archive = site.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    site.roll(bad, alarm)
+    while site.instances() == 3:
+        time.sleep(0.02)
+    site.s3.delete_object(Bucket=bucket, Key=key)
+    cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="errors")
+    assert wait(site.sagemaker, site.endpoint, site.said.append).status == "UpdateRollbackFailed"
+    site.s3.put_object(Bucket=bucket, Key=key, Body=archive)
+    assert run(site)
+    observed = site.observe()
+    assert (observed.status, observed.config) == ("InService", config)
 
 
 def test_an_endpoint_that_failed_is_made_again_where_that_is_allowed(site):

@@ -32,6 +32,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             os._exit(3)
         if model == "hangs":
             time.sleep(600)
+        if model == "sluggish":
+            time.sleep(0.2)
         if body == b"bad":
             return self.answer(400, b'{"error": "bad"}')
         if body == b"boom" or model == "fails":
@@ -176,7 +178,7 @@ class Host(Lab):
     def settled(self, name: str) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             found = self.sagemaker.describe_endpoint(EndpointName=name)
-            return found if found["EndpointStatus"] in ("InService", "Failed") else None
+            return found if found["EndpointStatus"] in ("InService", "Failed", "UpdateRollbackFailed") else None
 
         return until(look)
 
@@ -185,13 +187,13 @@ class Host(Lab):
         return json.loads(answer["Body"].read())
 
     @contextlib.contextmanager
-    def asking(self, name: str, threads: int = 2) -> Iterator[set[str]]:
+    def asking(self, name: str, threads: int = 2, body: str = "{}") -> Iterator[set[str]]:
         """Others ask all the time, and each of their requests must be answered; the models they have seen."""
         over, models = threading.Event(), set[str]()
 
         def ask_on() -> None:
             while not over.is_set():
-                models.add(self.ask(name)["model"])
+                models.add(self.ask(name, body)["model"])
 
         with concurrent.futures.ThreadPoolExecutor() as pool:
             asking = [pool.submit(ask_on) for _ in range(threads)]

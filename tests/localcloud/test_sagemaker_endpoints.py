@@ -170,5 +170,5 @@ def test_what_localcloud_does_not_do_is_refused_by_name(host: Host, endpoint: st
     assert refusal.value.response["Error"]["Code"] == "UnsupportedOperation"
     config = host.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
     alarms = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "p99"}]}}
-    with pytest.raises(ClientError, match="DeploymentConfig"):
-        host.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=alarms)
+    with pytest.raises(ClientError, match="CreateEndpoint with DeploymentConfig"):
+        host.sagemaker.create_endpoint(EndpointName="another", EndpointConfigName=config, DeploymentConfig=alarms)
