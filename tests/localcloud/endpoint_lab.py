@@ -59,6 +59,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         print("request", *words)
 
 print("serving", model)
+http.server.ThreadingHTTPServer.request_queue_size = 128  # of the 5 that it has, many at once are reset
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
 """
 
@@ -125,6 +126,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *words):
         pass
 
+http.server.ThreadingHTTPServer.request_queue_size = 128  # of the 5 that it has, many at once are reset
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
 """
 
