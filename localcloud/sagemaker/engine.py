@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..service import CloudError
 from . import job as jobs
 from . import retries, step_cache
+from .ending import INTERNAL
 from .execution import Execution, ExecutionScope, StepRun, change, change_from, change_step, of_pipeline
 from .references import ResolutionError, resolve
 from .schedule import OVER, ready
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ..cloud import Cloud
 
 FAILED = "Step failure: One or multiple steps failed."
-INTERNAL = "InternalServerError: We encountered an internal error. Please try again."
 
 
 def drive(cloud: "Cloud", execution: Execution) -> None:

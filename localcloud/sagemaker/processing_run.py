@@ -1,18 +1,16 @@
 """What happens inside a processing job, from the download of its inputs to the upload of its outputs."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..service import CloudError
 from . import job as jobs
 from . import toolkit, transfers
 from .container import Launch, Outcome, inside
 from .container import run as run_container
+from .ending import ended
 from .job import Job, JobError
 from .store import folder, now
-from .training_run import INTERNAL
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
@@ -21,18 +19,10 @@ if TYPE_CHECKING:
 def run(cloud: "Cloud", job: Job) -> None:
     """Take a job from InProgress to Completed, Failed or Stopped."""
     base = folder(cloud, "processing", job.name)
-    try:
+    with ended(job, base, lambda reason: _end(cloud, job, "Failed", FailureReason=reason)):
         jobs.change(cloud, job)
         _prepare(cloud, job, base)
         _process(cloud, job, base)
-    except (JobError, transfers.TransferError, CloudError) as error:
-        _end(cloud, job, "Failed", FailureReason=jobs.explain(error)[: jobs.REASON_LENGTH])
-    except Exception:
-        _end(cloud, job, "Failed", FailureReason=INTERNAL)
-        raise
-    finally:
-        shutil.rmtree(base, ignore_errors=True)
-        job.finished.set()
 
 
 def _prepare(cloud: "Cloud", job: Job, base: Path) -> None:

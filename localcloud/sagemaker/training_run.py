@@ -2,16 +2,15 @@
 
 import json
 import re
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..service import CloudError
 from . import archives, instances, toolkit, transfers
 from . import job as jobs
 from .container import Launch, Outcome, inside
+from .ending import ended
 from .instances import Instance
 from .job import Job, JobError
 from .metrics import Metrics
@@ -31,27 +30,18 @@ MESSAGES = {
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job stopped as it exceeded the maximum runtime",
 }
-INTERNAL = "InternalServerError: We encountered an internal error. Please try again."
 
 
 def run(cloud: "Cloud", job: Job, patterns: dict[str, re.Pattern[str]]) -> None:
     """Take a job from Starting to Completed, Failed or Stopped; never leaves it in progress."""
     base = folder(cloud, "training", job.name)
     places = instances.instances(base, job.row["ResourceConfig"].get("InstanceCount", 1))
-    try:
+    with ended(job, base, lambda reason: _end(cloud, job, "Failed", FailureReason=reason)):
         enter(cloud, job, "Starting")
         enter(cloud, job, "Downloading", TrainingStartTime=now())
         for place in places:
             _prepare(cloud, job, place)
         _train(cloud, job, places, patterns)
-    except (JobError, transfers.TransferError, CloudError) as error:
-        _end(cloud, job, "Failed", FailureReason=jobs.explain(error)[: jobs.REASON_LENGTH])
-    except Exception:
-        _end(cloud, job, "Failed", FailureReason=INTERNAL)
-        raise
-    finally:
-        shutil.rmtree(base, ignore_errors=True)
-        job.finished.set()
 
 
 def enter(cloud: "Cloud", job: Job, secondary: str, **members: Any) -> None:

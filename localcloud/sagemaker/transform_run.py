@@ -1,7 +1,6 @@
 """What happens inside a batch transform job: one server, all files of the input through it, one output for each."""
 
 import gzip
-import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,15 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ..service import CloudError
 from . import job as jobs
 from . import transfers
+from .ending import ended
 from .exchange import Call, Reply
 from .fleet import SCALE, STARTUP_SECONDS
 from .job import Job, JobError
 from .server import Server, ServerError, Spec
 from .store import Row, folder, now
-from .training_run import INTERNAL
 from .transform_records import PayloadError, assembled, in_order, payloads
 
 if TYPE_CHECKING:
@@ -56,21 +54,14 @@ class _Work:
 def run(cloud: "Cloud", job: Job, container: Row) -> None:
     """Take a job from InProgress to Completed, Failed or Stopped."""
     base = folder(cloud, "transform", job.name)
-    try:
-        jobs.change(cloud, job)
-        _transform(cloud, job, container, base)
-    except _Stopped:
-        _end(cloud, job, "Stopped")
-    except ServerError as error:
-        _end(cloud, job, "Failed", FailureReason=f"AlgorithmError: {error}"[: jobs.REASON_LENGTH])
-    except (JobError, transfers.TransferError, CloudError) as error:
-        _end(cloud, job, "Failed", FailureReason=jobs.explain(error)[: jobs.REASON_LENGTH])
-    except Exception:
-        _end(cloud, job, "Failed", FailureReason=INTERNAL)
-        raise
-    finally:
-        shutil.rmtree(base, ignore_errors=True)
-        job.finished.set()
+    with ended(job, base, lambda reason: _end(cloud, job, "Failed", FailureReason=reason)):
+        try:
+            jobs.change(cloud, job)
+            _transform(cloud, job, container, base)
+        except _Stopped:
+            _end(cloud, job, "Stopped")
+        except ServerError as error:
+            _end(cloud, job, "Failed", FailureReason=f"AlgorithmError: {error}"[: jobs.REASON_LENGTH])
 
 
 def _transform(cloud: "Cloud", job: Job, container: Row, base: Path) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ..service import CloudError
 from . import job as jobs
 from . import training
+from .ending import INTERNAL
 from .job import RUNNING, TRAINING, Job
 from .samplers import Sampler
 from .store import Row, lock, now, table
-from .training_run import INTERNAL
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
