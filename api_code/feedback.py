@@ -19,7 +19,7 @@ from .errors import ApiError, invalid
 
 BODY_LIMIT = 10_000  # bytes
 ID_LIMIT = 256  # characters, as the endpoint has it
-LATE_DAYS = 2  # an event's day is closed this many days after it ended: gitops/feedback.py waits as long
+LATE_DAYS = 2  # an event's day is closed this many days after it ended: gitops/data/feedback.py waits as long
 AHEAD = timedelta(minutes=5)  # how far a caller's clock may be ahead of ours
 TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")

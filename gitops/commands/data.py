@@ -52,7 +52,7 @@ def add_parsers(verbs: Any) -> None:
 def data(arguments: argparse.Namespace, settings: Settings) -> int:
     """Partitions are measured and locked."""
     from gitops import aws
-    from gitops import data as locking
+    from gitops.data import lockfile
     from pipelines import project
 
     if not (arguments.add or arguments.from_manifest or arguments.events):
@@ -60,26 +60,26 @@ def data(arguments: argparse.Namespace, settings: Settings) -> int:
     params_file = Path(arguments.params)
     root = project.find_root(params_file)
     here = desk(settings, root)
-    lock = locking.lock_path(params_file, root)
+    lock = lockfile.lock_path(params_file, root)
     with aws.explained():
         s3, bucket = here.client("s3"), here.bucket
-        keys = [locking.bare(key, bucket) for key in arguments.add]
+        keys = [lockfile.bare(key, bucket) for key in arguments.add]
         if arguments.from_manifest:
-            keys += locking.manifest(s3, bucket, arguments.from_manifest)
+            keys += lockfile.manifest(s3, bucket, arguments.from_manifest)
         if arguments.events:
             keys += _event_partitions(arguments, s3, bucket, lock)
             if not keys:
                 return 0
-        found = [locking.measure(s3, bucket, key) for key in dict.fromkeys(keys)]
+        found = [lockfile.measure(s3, bucket, key) for key in dict.fromkeys(keys)]
     words = {"dataset": arguments.dataset, "reason": arguments.reason}
-    new, total = locking.add(lock, found, words)
+    new, total = lockfile.add(lock, found, words)
     print(f"{lock}: {new} partitions added, {total} in all" if new else f"{lock}: all of them are locked already")
     return 0
 
 
 def _event_partitions(arguments: argparse.Namespace, s3: Any, bucket: str, lock: Path) -> list[str]:
     """The days' events as partitions; their keys."""
-    from gitops import feedback
+    from gitops.data import feedback
     from pipelines import documents, models, params
 
     file = Path(arguments.params)
@@ -97,7 +97,7 @@ def _event_partitions(arguments: argparse.Namespace, s3: Any, bucket: str, lock:
 def relock(arguments: argparse.Namespace, settings: Settings) -> int:
     """New partitions become a data lock's commit, by merge request; without arguments, of every model."""
     from gitops import aws
-    from gitops import relock as relocking
+    from gitops.data import relock as relocking
 
     here = desk(settings)
     manifest = arguments.from_manifest or settings.manifest
@@ -114,7 +114,8 @@ def drift(arguments: argparse.Namespace, settings: Settings) -> int:
     from dataclasses import asdict
     from datetime import timedelta
 
-    from gitops import aws, data_drift, deployment, refresh
+    from gitops import aws, deployment
+    from gitops.data import drift, refresh
     from pipelines import params
 
     here, file = desk(settings), Path(arguments.params)
@@ -126,7 +127,7 @@ def drift(arguments: argparse.Namespace, settings: Settings) -> int:
     with aws.explained():
         refresher, now = _refresher(here, environment, arguments.propose), refresh.now()
         found = refresher.observe(file, release, (now - timedelta(hours=arguments.hours), now))
-        print(json.dumps(asdict(found), indent=2) if arguments.json else data_drift.markdown(found), end="")
+        print(json.dumps(asdict(found), indent=2) if arguments.json else drift.markdown(found), end="")
         if arguments.propose and found.verdict == "drifted":
             refresher.propose(file, found)
     return 0
@@ -135,7 +136,7 @@ def drift(arguments: argparse.Namespace, settings: Settings) -> int:
 def refresh(arguments: argparse.Namespace, settings: Settings) -> int:
     """New data, feedback and drift, as the scheduled build looks for them."""
     from gitops import aws
-    from gitops import refresh as refreshing
+    from gitops.data import refresh as refreshing
 
     here = desk(settings)
     with aws.explained():
@@ -151,7 +152,7 @@ def refresh(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _refresher(here: Desk, environment: str, writes: bool) -> Any:
     """What looks after data; the git host is asked for only where something may be written to it."""
-    from gitops import refresh, relock
+    from gitops.data import refresh, relock
 
     host: Any = here.host() if writes else None
     relocker = relock.Relocker(host, here.client("s3"), here.bucket)
@@ -162,8 +163,9 @@ def feedback(arguments: argparse.Namespace, settings: Settings) -> int:
     """Events beside the answers they came of."""
     from datetime import timedelta
 
-    from gitops import answers, aws, specs
-    from gitops import feedback as events
+    from gitops import aws, specs
+    from gitops.data import answers
+    from gitops.data import feedback as events
 
     here = desk(settings)
     first, last = events.day_of(arguments.first), events.day_of(arguments.last)
@@ -184,7 +186,8 @@ def compare_shadow(arguments: argparse.Namespace, settings: Settings) -> int:
     """What the shadow of an endpoint would have answered."""
     from dataclasses import asdict
 
-    from gitops import aws, shadow, specs
+    from gitops import aws, specs
+    from gitops.data import shadow
 
     here = desk(settings)
     environment = here.environment(arguments.environment)

@@ -33,7 +33,7 @@ def add_parsers(verbs: Any) -> None:
 def notify(arguments: argparse.Namespace, settings: Settings) -> int:
     """The push becomes an event, unless it is none of ours."""
     from gitops import aws, git
-    from gitops import notify as notifying
+    from gitops.events import notify as notifying
     from pipelines import documents, models, project
 
     push = notifying.Push(arguments.branch, arguments.before, arguments.sha)
@@ -65,8 +65,9 @@ def notify(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def propose(arguments: argparse.Namespace, settings: Settings) -> int:
     """What the execution registered is proposed to each environment."""
-    from gitops import aws, candidate
-    from gitops import propose as proposing
+    from gitops import aws
+    from gitops.promotion import candidate
+    from gitops.promotion import propose as proposing
     from pipelines import params
 
     here = desk(settings)
@@ -101,7 +102,7 @@ def _params_file(here: Desk, pipeline: str) -> Path:
 def reconcile(arguments: argparse.Namespace, settings: Settings) -> int:
     """Every deploy file of the environment is made real."""
     from gitops import aws, specs
-    from gitops import reconcile as reconciling
+    from gitops.delivery import reconcile as reconciling
 
     here = desk(settings)
     environment = here.environment(arguments.environment)
@@ -132,8 +133,9 @@ def reconcile(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def image(arguments: argparse.Namespace, settings: Settings) -> int:
     """The serving image is built, if none is named, and proposed."""
-    from gitops import aws, registry
-    from gitops import image as imaging
+    from gitops import aws
+    from gitops.promotion import image as imaging
+    from gitops.promotion import registry
 
     here = desk(settings)
     environment = here.environment(arguments.environment or here.team.environments[0])

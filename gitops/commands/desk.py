@@ -10,7 +10,7 @@ from gitops.settings import Settings
 
 if TYPE_CHECKING:
     from gitops.hosts import Host
-    from gitops.rollback import Slot
+    from gitops.oncall.rollback import Slot
     from pipelines.project import Project
 
 ATTEMPTS_FOR_A_PERSON = 3  # who waits at a terminal wants to know soon
@@ -60,7 +60,7 @@ class Desk:
 
     def slot(self, arguments: argparse.Namespace) -> "Slot":
         """The deploy file that the arguments name; GitopsError if the environment is none of the project's."""
-        from gitops.rollback import Slot
+        from gitops.oncall.rollback import Slot
 
         return Slot(self.environment(arguments.environment), arguments.model, self.root)
 

@@ -44,7 +44,7 @@ def _place(parser: argparse.ArgumentParser) -> None:
 
 def status(arguments: argparse.Namespace, settings: Settings) -> int:
     """Git beside what is live."""
-    from gitops import status as looking
+    from gitops.oncall import status as looking
 
     here = desk(settings, attempts=ATTEMPTS_FOR_A_PERSON)
     found = looking.rows(here.client("sagemaker"), here.root, here.team.project, here.team.environments)
@@ -58,7 +58,7 @@ def status(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def rollback(arguments: argparse.Namespace, settings: Settings) -> int:
     """An earlier release is asked for in git."""
-    from gitops import rollback as rolling
+    from gitops.oncall import rollback as rolling
 
     here = desk(settings, attempts=ATTEMPTS_FOR_A_PERSON)
     slot = here.slot(arguments)
@@ -71,7 +71,7 @@ def replay(arguments: argparse.Namespace, settings: Settings) -> int:
     import datetime as dt
 
     from gitops import aws
-    from gitops import replay as replaying
+    from gitops.events import replay as replaying
 
     here = desk(settings, attempts=ATTEMPTS_FOR_A_PERSON)
     with aws.explained():
@@ -92,7 +92,7 @@ def replay(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def recover(arguments: argparse.Namespace, settings: Settings) -> int:
     """An endpoint that failed is brought back to its last good release."""
-    from gitops import recover as recovering
+    from gitops.oncall import recover as recovering
 
     here = desk(settings, attempts=ATTEMPTS_FOR_A_PERSON)
     clients = [here.client(name) for name in ("sagemaker", "sagemaker-runtime", "s3")]
@@ -103,7 +103,7 @@ def recover(arguments: argparse.Namespace, settings: Settings) -> int:
 def collect(arguments: argparse.Namespace, settings: Settings) -> int:
     """What nothing references is shown, or deleted."""
     from gitops import aws
-    from gitops import collect as collecting
+    from gitops.oncall import collect as collecting
 
     here = desk(settings, attempts=ATTEMPTS_FOR_A_PERSON)
     collector = collecting.Collector(here.client("sagemaker"), here.root, here.team.project, here.team.environments)
@@ -114,7 +114,7 @@ def collect(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def teardown(arguments: argparse.Namespace, settings: Settings) -> int:
     """An endpoint's end is asked for in git, or, when that is merged, carried out."""
-    from gitops import teardown as tearing
+    from gitops.oncall import teardown as tearing
 
     here = desk(settings, attempts=ATTEMPTS_FOR_A_PERSON)
     slot = here.slot(arguments)

@@ -30,8 +30,8 @@ def plan(arguments: argparse.Namespace, settings: Settings) -> int:
     """What a change would do; exit code 1 if something in it is wrong."""
     from datetime import UTC, datetime
 
-    from gitops import plan as planning
-    from gitops import prices as pricing
+    from gitops.planning import plan as planning
+    from gitops.planning import prices as pricing
     from gitops.planning import recall
 
     outlook = planning.Outlook(pricing.load(), recall.ask, datetime.now(UTC))
@@ -50,7 +50,7 @@ def prices(arguments: argparse.Namespace, settings: Settings) -> int:
     from datetime import UTC, datetime
 
     from gitops import aws
-    from gitops import prices as pricing
+    from gitops.planning import prices as pricing
 
     if arguments.refresh:
         here = desk(settings)
@@ -70,7 +70,8 @@ def prices(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def report(arguments: argparse.Namespace, settings: Settings) -> int:
     """A run's report, completed by what SageMaker knows of the run."""
-    from gitops import aws, run_report
+    from gitops import aws
+    from gitops.oncall import run_report
 
     here = desk(settings)
     with aws.explained():

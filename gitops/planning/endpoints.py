@@ -8,7 +8,7 @@ from gitops import deployment
 from gitops.deployment import Deployment
 from gitops.planning import evidence
 from gitops.planning.differences import difference, flatten
-from gitops.prices import HOURS_PER_MONTH, Prices
+from gitops.planning.prices import HOURS_PER_MONTH, Prices
 from pipelines.errors import ProjectError
 
 

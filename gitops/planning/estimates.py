@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from gitops.planning.prices import Prices
 from gitops.planning.steps import Step
-from gitops.prices import Prices
 
 RUNS = 10  # the last ones that are looked at
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gitops import ledger
 from gitops.deployment import Release
-from gitops.review import interval, number, point
+from gitops.promotion.review import interval, number, point
 
 METRIC = "ndcg@10"
 LARGEST = 2**20  # bytes of a record that is read; one has about 20 KiB

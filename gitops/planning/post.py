@@ -11,7 +11,7 @@ from pipelines import params
 from pipelines.errors import ProjectError
 
 if TYPE_CHECKING:
-    from gitops.plan import Plan
+    from gitops.planning.plan import Plan
 
 
 def post(host: Host, found: "Plan") -> list[Request]:

@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from gitops import changes
+from gitops.events import changes
 from gitops.planning.endpoints import Endpoint
 from gitops.planning.estimates import money, time, total
 from gitops.planning.training import Training
 
 if TYPE_CHECKING:
-    from gitops.plan import Plan
+    from gitops.planning.plan import Plan
 
 MARKER = "<!-- gitops:plan -->"  # finds the comment again
 SHOWN = 8  # lines of a list; more are counted

@@ -12,7 +12,7 @@ from gitops import deployment
 from gitops.planning import estimates, evidence, steps
 from gitops.planning.differences import flatten, with_defaults
 from gitops.planning.estimates import Estimate, History
-from gitops.prices import Prices
+from gitops.planning.prices import Prices
 from pipelines import cloud as clouds
 from pipelines import documents, project, runs
 from pipelines.errors import ProjectError

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from gitops.candidate import Candidate, Execution
+from gitops.promotion.candidate import Candidate, Execution
 
 GROUP = "arn:aws:sagemaker:eu-west-1:123456789012:model-package/film-recommender-ncf"
 GATE = {

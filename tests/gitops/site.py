@@ -6,10 +6,11 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from gitops import deployment, ledger, live, specs
+from gitops import deployment, ledger, specs
+from gitops.delivery.endpoint import ATTEMPT_DIGEST, ATTEMPT_MODIFIED
 from gitops.deployment import Release
-from gitops.endpoint import ATTEMPT_DIGEST, ATTEMPT_MODIFIED
-from gitops.rollback import Slot
+from gitops.oncall import live
+from gitops.oncall.rollback import Slot
 from tests.gitops.repository import PROJECT, project
 from tests.gitops.serving import Registry
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gitops import deployment, specs, status
+from gitops import deployment, specs
+from gitops.delivery.lease import Lease, Store
+from gitops.delivery.reconcile import Cloud, Reconciler
 from gitops.deployment import Release
-from gitops.lease import Lease, Store
-from gitops.reconcile import Cloud, Reconciler
+from gitops.oncall import status
 from tests.gitops.host import RepositoryHost
 from tests.gitops.repository import project
 from tests.gitops.serving import Registry

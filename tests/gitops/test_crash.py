@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from gitops import deployment, status
-from gitops.endpoint import ATTEMPT_DIGEST, VERIFIED_CONFIG
+from gitops import deployment
+from gitops.delivery.endpoint import ATTEMPT_DIGEST, VERIFIED_CONFIG
+from gitops.oncall import status
 from pipelines import crash
 from tests.gitops.test_delivery import ROLE, ROOT, Delivery
 

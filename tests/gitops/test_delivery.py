@@ -11,7 +11,7 @@ from pathlib import Path
 import gitlab as python_gitlab
 import pytest
 
-from gitops import status
+from gitops.oncall import status
 from tests.gitops.candidates import decision
 from tests.gitops.repository import PARAMS, PROJECT, project
 from tests.gitops.serving import SERVER, Registry

@@ -9,7 +9,7 @@ from gitops import deployment, git, hosts
 from gitops.errors import GitopsError
 from gitops.hosts import Change, ConflictError, Place
 from gitops.hosts.github import Api, GitHub
-from gitops.propose import Policy, Proposer
+from gitops.promotion.propose import Policy, Proposer
 from tests.gitops.candidates import candidate
 from tests.gitops.github_server import PROJECT, serving
 from tests.gitops.repository import project

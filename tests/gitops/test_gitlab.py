@@ -7,11 +7,12 @@ from pathlib import Path
 import gitlab as python_gitlab
 import pytest
 
-from gitops import deployment, git, hosts, origin
+from gitops import deployment, git, hosts
 from gitops.errors import GitopsError
+from gitops.events import origin
 from gitops.hosts import Change, ConflictError, Place
 from gitops.hosts.gitlab import GitLab
-from gitops.propose import Policy, Proposer
+from gitops.promotion.propose import Policy, Proposer
 from tests.gitops.candidates import candidate
 from tests.gitops.repository import Repository, project
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from gitops import notify, source, status
-from gitops.notify import Push, Target
+from gitops.events import notify, source
+from gitops.events.notify import Push, Target
+from gitops.oncall import status
 from tests.gitops.test_delivery import ROLE, Delivery
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from gitops import answers, feedback
+from gitops.data import answers, feedback
 from tests.api_code.endpoint import serve
 from tests.localcloud.sagemaker_lab import Lab, until
 

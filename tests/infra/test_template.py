@@ -14,7 +14,7 @@ import yaml
 from botocore import xform_name
 
 from api_code import api
-from gitops import autoscaling, lease
+from gitops.delivery import autoscaling, lease
 from localcloud.service import CloudError
 from pipelines import params
 
@@ -176,10 +176,8 @@ def test_s08_the_build_starts_the_pipeline_and_no_job(infra):
 
 CALLS = {
     "RetrainRole": ["pipelines/*.py"],
-    "DeployProductionRole": [
-        f"gitops/{name}.py" for name in ("approval", "divergence", "endpoint", "golden", "reconcile", "verify")
-    ],
-    "ProposeRole": ["gitops/candidate.py"],
+    "DeployProductionRole": ["gitops/delivery/*.py"],
+    "ProposeRole": ["gitops/promotion/candidate.py"],
     "RegisterRole": ["infra/functions/register.py"],
     "ApiRole": ["api_code/recommendations.py", "api_code/variants.py"],
     "PrecomputeRole": ["api_code/precompute.py"],

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from gitops import shadow
+from gitops.data import shadow
 from gitops.errors import GitopsError
 from tests.localcloud.endpoint_lab import Host
 from tests.localcloud.sagemaker_lab import until

@@ -3,8 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gitops import prices
-from gitops.planning import endpoints
+from gitops.planning import endpoints, prices
 from gitops.planning.text import render
 from tests.gitops.repository import FILES
 
@@ -84,7 +83,7 @@ def test_a_record_that_is_none_of_ours_is_no_evidence(roots, record):
 
 
 def test_the_text_has_all_of_it(roots):
-    from gitops.plan import Plan
+    from gitops.planning.plan import Plan
 
     found = Plan("a" * 40, "b" * 40, "a" * 40, [PATH])
     found.endpoints.append(planned(roots, deployed(1), deployed(2), {1: 0.03, 2: 0.0312}))

@@ -2,8 +2,8 @@ import pytest
 
 from gitops.planning import estimates
 from gitops.planning.estimates import History
+from gitops.planning.prices import Prices
 from gitops.planning.steps import Step
-from gitops.prices import Prices
 
 PRICES = Prices(as_of="2026-11-21", region="r", source="s", hourly={"ml.m5.xlarge": 0.36})
 

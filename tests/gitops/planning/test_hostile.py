@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops.plan import Plan, render
 from gitops.planning import secrets
+from gitops.planning.plan import Plan, render
 from gitops.planning.text import cell, code
 from tests.gitops.repository import PARAMS, project
 

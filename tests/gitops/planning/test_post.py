@@ -7,10 +7,11 @@ from typing import Any
 import gitlab
 import pytest
 
-from gitops import hosts, plan
+from gitops import hosts
 from gitops.__main__ import main
 from gitops.errors import GitopsError
 from gitops.hosts import Place
+from gitops.planning import plan
 from gitops.planning.post import post, stale
 from tests.gitops.github_server import PROJECT, serving
 from tests.gitops.repository import FILES, Repository, project

@@ -7,10 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import boto3
 import pytest
 
-from gitops import prices
 from gitops.__main__ import main
 from gitops.errors import GitopsError
-from gitops.prices import Asked, Prices
+from gitops.planning import prices
+from gitops.planning.prices import Asked, Prices
 
 TABLE = {("eu-west-1", "ml.m5.xlarge"): {"Training": "0.257", "Hosting": "0.257", "Notebook": "9"}}
 

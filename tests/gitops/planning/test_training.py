@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gitops import plan, prices
 from gitops.errors import GitopsError
-from gitops.plan import Outlook
+from gitops.planning import plan, prices
 from gitops.planning.estimates import History
+from gitops.planning.plan import Outlook
 from tests.gitops.repository import DEPLOY, LOCK, PARAMS, project
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

@@ -1,0 +1,169 @@
+"""One writer per endpoint, what a busy or broken one meets, and what autoscaling owns."""
+
+import json
+import threading
+from dataclasses import replace
+
+import pytest
+
+from gitops.clock import Clock
+from gitops.delivery.endpoint import FENCE, Endpoint
+from gitops.delivery.lease import Store
+from gitops.errors import GitopsError
+from tests.gitops.team import FILE, lease, served
+
+
+class Counting:
+    """SageMaker, with every UpdateEndpoint and CreateEndpoint counted."""
+
+    def __init__(self, sagemaker) -> None:
+        self.sagemaker, self.calls = sagemaker, []
+
+    def __getattr__(self, name):
+        return getattr(self.sagemaker, name)
+
+    def create_endpoint(self, **request):
+        self.calls.append("create")
+        return self.sagemaker.create_endpoint(**request)
+
+    def update_endpoint(self, **request):
+        self.calls.append("update")
+        return self.sagemaker.update_endpoint(**request)
+
+
+def test_two_reconcilers_at_once_make_one_update(team, registry):
+    served(team, registry)
+    counting = Counting(team.clients.sagemaker)
+    commit = team.host.head()
+    failures: list[str] = []
+
+    def run() -> None:
+        cloud = replace(team.clients, sagemaker=counting)
+        failures.extend(replace(team.reconciler(), cloud=cloud, commit=commit).all())
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (failures, counting.calls) == ([], ["update"])
+    endpoint = Endpoint(team.clients.sagemaker, f"{team.name}-ncf-staging", lease(team))
+    assert endpoint.fence == 2  # the second came to an endpoint that was as asked, and wrote nothing
+
+
+def test_a_build_that_slept_through_its_lease_changes_nothing(team, registry):
+    first, _ = served(team, registry)
+
+    class Asleep(Counting):
+        """Between its look and its note, another build comes, works and goes."""
+
+        def create_endpoint_config(self, **request):
+            answer = self.sagemaker.create_endpoint_config(**request)
+            if not self.calls:
+                self.calls.append("asleep")
+                store = Store(team.clients.s3, "images-bucket", f"{team.name}-ncf-staging")
+                text = json.dumps({"holder": "another", "number": 9, "seconds": 60.0, "held": True})
+                team.clients.s3.put_object(Bucket=store.bucket, Key=store.key, Body=text.encode())
+            return answer
+
+    asleep = Asleep(team.clients.sagemaker)
+    (failure,) = replace(team.reconciler(), cloud=replace(team.clients, sagemaker=asleep)).all()
+    assert "another build took over" in failure
+    assert asleep.calls == ["asleep"]
+    assert team.serving(first)["version"] == str(first.version)
+
+
+def test_a_lower_number_than_the_endpoints_is_refused_though_the_lease_is_held(team, registry):
+    served(team, registry)
+    arn = team.endpoint()["EndpointArn"]
+    held = lease(team)
+    held.acquire(1, 0)
+    team.clients.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": FENCE, "Value": "99"}])
+    endpoint = Endpoint(team.clients.sagemaker, team.endpoint()["EndpointName"], held)
+    with pytest.raises(GitopsError, match="build 99 was here after this one"):
+        endpoint.forget()
+    held.release()
+    assert team.reconcile() == []
+    assert endpoint.fence == 100
+
+
+def test_f44_an_endpoint_that_stays_busy_is_waited_for_until_the_deadline(team, registry):
+    served(team, registry)
+
+    class Busy(Counting):
+        def describe_endpoint(self, **request):
+            return {**self.sagemaker.describe_endpoint(**request), "EndpointStatus": "SystemUpdating"}
+
+    seconds = [0.0]
+    clock = Clock(monotonic=lambda: seconds[0], sleep=lambda pause: seconds.__setitem__(0, seconds[0] + pause))
+    busy = Busy(team.clients.sagemaker)
+    cloud = replace(team.clients, sagemaker=busy)
+    (failure,) = replace(team.reconciler(), cloud=cloud, clock=clock, seconds=300).all()
+    assert "still SystemUpdating at the deadline" in failure
+    assert (busy.calls, 300 < seconds[0] < 330) == ([], True)
+
+
+def test_f43_a_rollback_that_failed_freezes_the_endpoint_and_names_recover(team, registry):
+    served(team, registry)
+
+    class Broken(Counting):
+        def describe_endpoint(self, **request):
+            return {**self.sagemaker.describe_endpoint(**request), "EndpointStatus": "UpdateRollbackFailed"}
+
+    broken = Broken(team.clients.sagemaker)
+    (failure,) = replace(team.reconciler(), cloud=replace(team.clients, sagemaker=broken)).all()
+    assert "python -m gitops recover" in failure
+    assert broken.calls == []
+
+
+def test_autoscaling_that_nobody_answers_is_said_and_instances_is_carried_out(team, registry):
+    team.write(registry.release(), autoscaling="{min: 1, max: 4, invocations_per_instance: 750}")
+    assert team.reconcile() == []
+    assert any("autoscaling is not carried out here" in line and "serving.instances is" in line for line in team.said)
+    team.write(registry.release())
+    assert team.reconcile() == []
+
+
+class Scaling(Counting):
+    """Application Auto Scaling as it answers, and an UpdateEndpoint that notes what it was told to keep."""
+
+    def __init__(self, sagemaker) -> None:
+        super().__init__(sagemaker)
+        self.kept: list[dict] = []
+        self.targets: dict[str, dict] = {}
+
+    def update_endpoint(self, **request):
+        self.kept.append({key: request.pop(key) for key in list(request) if "Retain" in key})
+        return self.sagemaker.update_endpoint(**request)
+
+    def register_scalable_target(self, **request):
+        self.targets[request["ResourceId"]] = {"min": request["MinCapacity"], "max": request["MaxCapacity"]}
+
+    def put_scaling_policy(self, **request):
+        self.targets[request["ResourceId"]]["policy"] = request["TargetTrackingScalingPolicyConfiguration"]
+
+    def deregister_scalable_target(self, **request):
+        del self.targets[request["ResourceId"]]
+
+
+def test_instances_that_autoscaling_owns_are_kept_over_an_update_and_given_back_after_it(team, registry):
+    scaling = Scaling(team.clients.sagemaker)
+    cloud = replace(team.clients, sagemaker=scaling, client=lambda name: scaling)
+    asked = {"autoscaling": "{min: 1, max: 4, invocations_per_instance: 750}"}
+    for _ in range(2):
+        team.write(registry.release(), **asked)
+        assert replace(team.reconciler(), cloud=cloud).all() == []
+    (target,) = scaling.targets.items()
+    assert target[0] == f"endpoint/{team.name}-ncf-staging/variant/main"
+    assert target[1]["policy"]["TargetValue"] == 750
+    (kept,) = scaling.kept
+    excluded = [each["VariantPropertyType"] for each in kept["ExcludeRetainedVariantProperties"]]
+    assert (kept["RetainAllVariantProperties"], excluded) == (True, ["DesiredWeight", "DataCaptureConfig"])
+    team.policy("paused: true\nreason: an incident\n")
+    assert replace(team.reconciler(), cloud=cloud).all() == []
+    assert any("not done: autoscaling; paused" in line for line in team.said)
+    team.policy("paused: false\n")
+    text = (team.repository.root / FILE["staging"]).read_text().replace(f"autoscaling: {asked['autoscaling']}\n", "")
+    team.repository.commit({FILE["staging"]: text})
+    assert replace(team.reconciler(), cloud=cloud).all() == []
+    assert scaling.targets == {}
