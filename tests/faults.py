@@ -1,4 +1,4 @@
-"""docs/faults.md, from the names of the tests: python tests/faults.py
+"""docs/faults.md, from the names of the tests: python -m tests.faults
 
 A test that proves a row of faults.yml is named after it, `test_f04_...`. Its name says what the protection does; where
 that is not enough, the first line of its docstring does. The tests are read here, not run; `make test` runs them.
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import yaml
 
+from tests.mutation import Mutant, mutants
+
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = ROOT / "tests" / "faults.yml"
 DOCUMENT = ROOT / "docs" / "faults.md"
@@ -19,9 +21,11 @@ NAME = re.compile(r"test_(f\d\d)_\w+")
 HEAD = """# Faults, and the tests that prove the protection
 
 {sentence} A test is named after its row only if it fails when the protection is taken away.
-Written by `python tests/faults.py` from the tests themselves; `tests/test_faults.py` fails when this page is stale.
+{killed} `python -m tests.mutation` takes away what the last column names, one by one, and fails if no test does.
+Written by `python -m tests.faults` from the tests themselves; `tests/test_faults.py` fails when this page is stale.
 Tests marked heavy run with `make test-heavy`.
 """
+COLUMNS = "| row | fault, and what happens | proved by | seen to fail when |"
 
 
 @dataclass(frozen=True)
@@ -73,13 +77,24 @@ def sentence(found: list[Proof]) -> str:
     return f"{len({proof.row for proof in found})} of {len(known)} fault rows have tests."
 
 
-def render(found: list[Proof]) -> str:
+def killing(removals: list[Mutant]) -> str:
+    """How many rows have a protection that is taken away for the sake of proof."""
+    return f"Of {len({one.row for one in removals})} rows a protection is removed to see its test fail."
+
+
+def render(found: list[Proof], removals: list[Mutant]) -> str:
     """The document."""
-    lines = [HEAD.format(sentence=sentence(found))]
+    lines = [HEAD.format(sentence=sentence(found), killed=killing(removals))]
     for group, faults in rows().items():
-        lines += [f"## {group}", "| row | fault, and what happens | proved by |", "|---|---|---|"]
+        lines += [
+            f"## {group}",
+            "| row | fault, and what happens | proved by | seen to fail when |",
+            "|---|---|---|---|",
+        ]
         for row, fault in faults.items():
-            lines.append(f"| {row} | {fault} | {_cell([one for one in found if one.row == row])} |")
+            proved = _cell([one for one in found if one.row == row])
+            seen = "<br>".join(one.removed.replace("|", "/") for one in removals if one.row == row)
+            lines.append(f"| {row} | {fault} | {proved} | {seen or 'not tried'} |")
         lines.append("")
     return "\n".join(lines)
 
@@ -94,5 +109,5 @@ def _cell(found: list[Proof]) -> str:
 
 if __name__ == "__main__":
     every = proofs(ROOT / "tests")
-    DOCUMENT.write_text(render(every))
+    DOCUMENT.write_text(render(every, mutants()))
     print(f"{DOCUMENT.relative_to(ROOT)}: {sentence(every)}")

@@ -2,13 +2,13 @@
 
 import re
 
-from tests import faults
+from tests import faults, mutation
 
 FOUND = faults.proofs(faults.ROOT / "tests")
 
 
 def test_the_page_is_what_the_tests_make_of_it():
-    assert faults.DOCUMENT.read_text() == faults.render(FOUND), "stale; run python tests/faults.py"
+    assert faults.DOCUMENT.read_text() == faults.render(FOUND, mutation.mutants()), "stale; run python -m tests.faults"
 
 
 def test_every_row_that_a_test_is_named_after_exists():

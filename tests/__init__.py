@@ -1,0 +1,1 @@
+"""The tests mirror the folders. Two programs read them: python -m tests.faults, python -m tests.mutation."""
