@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from gitops import aws, deployment, git, ledger, specs
@@ -72,8 +71,11 @@ class Recovery:
         """Say the steps and, if `act`, take them; False if there is nothing to recover."""
         name = specs.endpoint_name(self.project, self.slot.model, self.slot.environment)
         observed = observe(self.cloud.sagemaker, name)
-        if observed is None or observed.status == "InService" or observed.status in MOVING:
-            self.say(f"{name}: is {observed.status if observed else 'not there'}; there is nothing to recover")
+        if observed is None:
+            self.say(f"{name}: is not there; python -m gitops sync {self.slot.environment} makes what git says")
+            return False
+        if observed.status == "InService" or observed.status in MOVING:
+            self.say(f"{name}: is {observed.status}; there is nothing to recover")
             return False
         desired = deployment.load(self.slot.root / self.slot.path)
         good = self._good(failed=not observed.proved)
@@ -162,7 +164,5 @@ def _target(cloud: Cloud, config: str) -> str | None:
 
 def recover(cloud: Cloud, slot: Slot, project: str, act: bool, say: Say = print) -> bool:
     """Recover one endpoint; False if there is nothing to recover."""
-    if not Path(slot.root / slot.path).exists():
-        raise GitopsError(f"{slot.path}: is not here; see deploy/ for the models of {slot.environment}")
     with aws.explained():
         return Recovery(cloud, slot, project, say).run(act)
