@@ -30,10 +30,18 @@ class Cloud:
 
 
 def sync(cloud: Cloud, build_project: str, say: Say = print) -> bool:
-    """Start the build and follow it; whether it succeeded. Interrupted, the build goes on.
+    """Follow a build of the newest source, or the one that is at work; whether it succeeded. Interrupted, it goes on.
 
     Raises GitopsError if nothing was ever pushed, or there is no such build project.
     """
+    build = _start(cloud, build_project, say) or _at_work(cloud, build_project, say)
+    status = _followed(cloud, build, say)
+    say(f"{build}: {status}")
+    return status == "SUCCEEDED"
+
+
+def _start(cloud: Cloud, build_project: str, say: Say) -> str:
+    """The id of a new build; empty if one is at work, for they run one at a time."""
     head = source.head(cloud.s3, cloud.bucket)
     if head is None:
         raise GitopsError(f"s3://{cloud.bucket}/{source.HEAD}: is not there, so nothing was ever pushed; push a commit")
@@ -47,14 +55,20 @@ def sync(cloud: Cloud, build_project: str, say: Say = print) -> bool:
             ],
         )
     except ClientError as error:
+        if aws.code(error) == "AccountLimitExceededException":
+            return ""
         if not aws.missing(error):
             raise
         raise GitopsError(f"{build_project}: there is no such build project; deploy infra/, which makes it") from error
-    build = started["build"]["id"]
+    build = str(started["build"]["id"])
     say(f"{build}: begun with {head.sha[:12]}; it goes on if you interrupt this")
-    status = _followed(cloud, build, say)
-    say(f"{build}: {status}")
-    return status == "SUCCEEDED"
+    return build
+
+
+def _at_work(cloud: Cloud, build_project: str, say: Say) -> str:
+    build = str(cloud.codebuild.list_builds_for_project(projectName=build_project)["ids"][0])
+    say(f"{build}: is at work already; when it is over, sync again if a newer commit came meanwhile")
+    return build
 
 
 def _followed(cloud: Cloud, build: str, say: Say) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ class Environment:
             artifacts={"type": "NO_ARTIFACTS"},
             environment={"type": "LINUX_CONTAINER", "image": "any", "computeType": "BUILD_GENERAL1_SMALL"},
             serviceRole="arn:aws:iam::123456789012:role/any",
+            concurrentBuildLimit=1,
         )
 
     def sync(self, environment: str = "staging") -> subprocess.CompletedProcess:
@@ -72,6 +74,23 @@ def test_a_build_that_fails_is_a_failure_and_its_last_words_are_shown(staging):
     assert done.returncode == 1
     assert "  no good" in done.stdout.splitlines()
     assert done.stdout.splitlines()[-1].endswith("FAILED")
+
+
+def test_a_build_that_is_at_work_is_followed(staging):
+    staging.push("sleep 3; echo the only one")
+    staging.create_build()
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: staging.sync(), range(2)))
+    assert all("  the only one" in done.stdout.splitlines() for done in both)
+    assert sum("is at work already" in done.stdout for done in both) == 1
+    assert (
+        len(
+            staging.cloud.client("codebuild").list_builds_for_project(projectName=f"{staging.name}-deploy-staging")[
+                "ids"
+            ]
+        )
+        == 1
+    )
 
 
 def test_what_is_missing_is_named(staging):
