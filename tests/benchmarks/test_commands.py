@@ -30,6 +30,7 @@ def found(path: Path, done: subprocess.CompletedProcess[str]) -> dict:
     return content
 
 
+@pytest.mark.heavy
 def test_training_is_measured_side_by_side(tmp_path: Path):
     names = "reference (4 workers),this project"
     done = run("training", "--quick", "--contenders", names, "--json", tmp_path / "one.json")
@@ -40,6 +41,7 @@ def test_training_is_measured_side_by_side(tmp_path: Path):
     assert "[2/2] this project, round 1 of 1" in done.stderr
 
 
+@pytest.mark.heavy
 def test_quality_proposes_by_validation_and_compares_with_als(tmp_path: Path):
     done = run("quality", "--quick", "--models", "popularity,ALS,EASE", "--json", tmp_path / "one.json")
     part = found(tmp_path / "one.json", done)["found"]["synthetic"]
@@ -50,6 +52,7 @@ def test_quality_proposes_by_validation_and_compares_with_als(tmp_path: Path):
     assert interval["low"] <= interval["value"] <= interval["high"]
 
 
+@pytest.mark.heavy
 def test_preparation_is_measured_on_equal_work(tmp_path: Path):
     content = found(tmp_path / "one.json", run("preparation", "--quick", "--json", tmp_path / "one.json"))
     duckdb, pandas = content["medians"]["DuckDB"], content["medians"]["pandas"]

@@ -56,6 +56,7 @@ def archives(lab: Lab, name: str) -> dict[str, bytes]:
         return {member: packed.extractfile(member).read() for member in packed.getnames()}
 
 
+@pytest.mark.heavy
 def test_a_spot_job_taken_away_half_way_goes_on_where_it_was(lab: Lab, request_of: dict[str, Any]):
     spot = {"CheckpointConfig": {"S3Uri": f"s3://{lab.bucket}/checkpoints"}}
     first = started(lab, request_of, **spot)
