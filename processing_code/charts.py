@@ -49,7 +49,7 @@ def _row(place: int, row: Row, scale: "Scale") -> Markup:
     return join(parts)
 
 
-def curve(title: str, points: Sequence[tuple[float, float]], marked: float | None = None) -> Markup:
+def curve(title: str, points: Sequence[tuple[float, float]], marked: float | None, unit: str) -> Markup:
     """A line through (epoch, value), with the ends of both axes in numbers; `marked` is an epoch to point at.
 
     Nothing for fewer than two points.
@@ -61,7 +61,7 @@ def curve(title: str, points: Sequence[tuple[float, float]], marked: float | Non
     parts = [
         tag("text", title, x=LABEL - 70, y=TALL // 2, class_="end"),
         *(_y(scale, value) for value in {min(value for _, value in points), max(value for _, value in points)}),
-        *_frame(across, f"{points[0][0]:g}", f"epoch {points[-1][0]:g}"),
+        *_frame(across, f"{points[0][0]:g}", f"{unit} {points[-1][0]:g}"),
         empty("polyline", points=" ".join(f"{x},{y}" for x, y in places), class_="curve"),
     ]
     at = next((place for place, (epoch, _) in zip(places, points, strict=True) if epoch == marked), None)

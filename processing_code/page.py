@@ -33,7 +33,8 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--fg); background: var(-
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; border-bottom: 1px solid var(--line); margin-top: 2rem; }
 table { border-collapse: collapse; margin: .7rem 0; font-size: .92em; }
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td data { font-variant-numeric: tabular-nums; }
+table { overflow-wrap: normal; } td data { font-variant-numeric: tabular-nums; white-space: nowrap; }
+td code { overflow-wrap: anywhere; }
 pre, code { font: .88em ui-monospace, monospace; background: var(--soft); }
 pre { padding: .8rem; white-space: pre-wrap; }
 .banner { border-left: .5rem solid; padding: .3rem 1rem; background: var(--soft); }
@@ -43,7 +44,8 @@ section { overflow-x: auto; } h3 { font-size: 1rem; }
 .chart .small { font-size: 10px; } .chart .end { text-anchor: end; } .axis { stroke: var(--line); }
 .zero { stroke: var(--fg); stroke-dasharray: 3 3; } .interval { stroke: var(--mark); stroke-width: 2; }
 .point, .bar { fill: var(--mark); } .curve { fill: none; stroke: var(--mark); stroke-width: 2; }
-@media print { body { max-width: none; } section { break-inside: avoid; } details { display: none; } }
+@media print { body { max-width: none; } section { overflow: visible; } tr, .chart { break-inside: avoid; }
+  table { font-size: .7em; } .chart { min-width: 0; } details:not([open]) { display: none; } }
 """
 
 

@@ -27,9 +27,8 @@ def counted(prepared: Mapping[str, Any]) -> Markup:
     if not counts:
         return tag("p", "Rows are not known to this evaluation: it was not given prepare's report.")
     cells = counts["users"] * counts["items"]
-    rows: list[list[object]] = [
-        [WORDS.get(name, name.replace("_", " ")), number(count)] for name, count in counts.items()
-    ]
+    order = [*(name for name in WORDS if name in counts), *(name for name in counts if name not in WORDS)]
+    rows: list[list[object]] = [[WORDS.get(name, name.replace("_", " ")), number(counts[name])] for name in order]
     rows.append(["share quarantined", number(counts["bad_rows"] / counts["rows"] if counts.get("rows") else None, 6)])
     rows.append(["sparsity of training", number(1 - counts["train"] / cells if cells else None, 6)])
     rows += [

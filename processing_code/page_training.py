@@ -19,16 +19,19 @@ def training(decision: Mapping[str, Any], manifests: Mapping[str, Manifest]) -> 
         for name, one in decision["models"].items()
     ]  # fmt: skip
     failed: list[list[object]] = [[name, short(why)] for name, why in decision["failures"].items()]
-    others = [name for name in decision["models"] if name != decision["model"]]
+    own = curves(str(decision["model"]), manifests.get(decision["model"], {}))
+    unfolded = {} if "<svg" in own else {"open": "open"}  # where the proposed model has no curve, the others' are shown
+    others = [
+        tag("details", tag("summary", f"Curves of {name}"), curves(name, manifests.get(name, {})), **unfolded)
+        for name in decision["models"]
+        if name != decision["model"]
+    ]
     return section(
         "Training",
         table(("model", "bytes", "epochs kept", *(f"validation {metric}" for metric in names)), rows[:ROWS]),
         table(("failed", "why"), failed[:ROWS]),
-        curves(str(decision["model"]), manifests.get(decision["model"], {})),
-        *(
-            tag("details", tag("summary", f"Curves of {name}"), curves(name, manifests.get(name, {})))
-            for name in others
-        ),
+        own,
+        *others[:ROWS],
     )
 
 
@@ -36,7 +39,7 @@ def curves(model: str, manifest: Manifest) -> Markup:
     """A picture for each curve, and a word on what they are of; the dot is the epoch that was kept."""
     found = manifest.get("curves")
     lines = [
-        curve(short(name), points(one), kept(str(name), manifest))
+        picture(str(name), points(one), manifest)
         for name, one in sorted(found.items() if isinstance(found, Mapping) else ())
     ][:ROWS]
     if not any(lines):
@@ -56,6 +59,7 @@ def points(found: Any) -> list[tuple[float, float]]:
     return sorted({epoch: value for epoch, value in numbers if epoch is not None and value is not None}.items())
 
 
-def kept(name: str, manifest: Manifest) -> float | None:
-    """The epoch that counts; ALS has sweeps, of which the last one does."""
-    return None if name.startswith("als") else finite(manifest.get("epochs"))
+def picture(name: str, found: list[tuple[float, float]], manifest: Manifest) -> Markup:
+    """A curve with its dot; ALS has sweeps instead of epochs, of which the last one counts."""
+    sweeps = name.startswith("als")
+    return curve(short(name), found, None if sweeps else finite(manifest.get("epochs")), "sweep" if sweeps else "epoch")

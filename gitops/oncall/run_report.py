@@ -188,7 +188,7 @@ def _box(step: Step, at: tuple[int, int]) -> str:
     below = "cached" if step.cached else f"{step.status} {_time(step)}"
     dashed = ' stroke-dasharray="4 3"' if step.cached else ' stroke-width="3"' if step.status == "Failed" else ""
     return (
-        f'<rect x="{at[0]}" y="{at[1]}" width="{BOX[0]}" height="{BOX[1]}" rx="6" fill="none" stroke="gray"{dashed}/>'
+        f'<rect x="{at[0]}" y="{at[1]}" width="{BOX[0]}" height="{BOX[1]}" rx="6" fill="Canvas" stroke="gray"{dashed}/>'
         f'<text fill="currentColor" x="{at[0] + 8}" y="{at[1] + LINE}">{escape(step.name[:18])}</text>'
         f'<text fill="currentColor" class="small" x="{at[0] + 8}" y="{at[1] + 2 * LINE}">{escape(below)}</text>'
     )
