@@ -34,7 +34,7 @@ def plan(arguments: argparse.Namespace, settings: Settings) -> int:
     from gitops.planning import prices as pricing
     from gitops.planning import recall
 
-    outlook = planning.Outlook(pricing.load(), recall.ask, datetime.now(UTC))
+    outlook = planning.Outlook(pricing.load(), recall.ask, datetime.now(UTC), recall.prepared)
     found = planning.plan(arguments.base, arguments.head, outlook)
     if arguments.post:
         from gitops.planning import post

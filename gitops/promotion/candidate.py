@@ -86,6 +86,7 @@ class Candidate:
             "image": release.image,
             "report": self.report,
             "data_lock_sha256": self.metadata.get("data_lock_sha256", "unknown"),
+            "data": decision.get("data"),
             "metrics": decision.get("metrics", {}),
             "baselines": decision.get("baselines", {}),
             "champion": decision.get("champion"),

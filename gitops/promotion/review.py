@@ -185,10 +185,18 @@ def _provenance(candidate: Candidate) -> str:
         "archive sha256": release.archive_sha256,
         "image": release.image,
         "data lock sha256": metadata.get("data_lock_sha256", "unknown"),
+        "rows, quarantined": _rows(candidate.decision.get("data")),
         "evidence": ledger.path(candidate.model, release.id),
     }
     lines = [f"| {name} | `{value}` |" for name, value in rows.items()]
     return _details("Provenance", ["| | |", "|---|---|", *lines])
+
+
+def _rows(data: Any) -> str:
+    """`156,058, 0`, of what prepare counted."""
+    counts = data.get("counts") if isinstance(data, Mapping) else None
+    found = [counts.get(name) for name in ("rows", "bad_rows")] if isinstance(counts, Mapping) else []
+    return ", ".join(f"{one:,}" for one in found if isinstance(one, int)) or "unknown"
 
 
 def _rollout(candidate: Candidate, promotion: Promotion) -> str:
