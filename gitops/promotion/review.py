@@ -77,7 +77,10 @@ def _decision(candidate: Candidate, promotion: Promotion) -> str:
     if candidate.verdict != "pass":
         lead += "\n\nA draft: it is never merged automatically. Merge it only if you know why the gate could not tell."
     move = f"`{candidate.release.id}` replaces `{promotion.current or 'nothing'}` in {promotion.environment}."
-    return f"{lead}\n\n{move} Report: `{candidate.report}`, one file to open in a browser."
+    return (
+        f"{lead}\n\n{move} Report: `{candidate.report}`, one file to open in a browser "
+        f"(`aws s3 cp {candidate.report} .`)."
+    )
 
 
 def _gates(candidate: Candidate) -> str:

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gitops.errors import GitopsError
-from gitops.oncall import run_report
+from gitops.oncall import report_store, run_report
 from gitops.oncall.run_report import Run, Step
 from tests.gitops.executions import ended, pipeline
 from tests.gitops.repository import FILES
@@ -38,7 +38,7 @@ def evaluate(lab: Lab, script: str = WRITE, **more: object) -> dict:
 
 def completed(lab: Lab, arn: str) -> str:
     run = run_report.read(lab.sagemaker, arn)
-    return run_report.whole(run_report.evaluated(lab.sagemaker, lab.s3, arn), run)
+    return run_report.whole(report_store.evaluated(lab.sagemaker, lab.s3, arn), run)
 
 
 def rows(text: str) -> list[list[str]]:
