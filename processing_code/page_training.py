@@ -7,6 +7,7 @@ from charts import curve, finite
 from markup import Markup, join, number, section, short, table, tag
 
 ROWS = 60
+MODELS, LINES, POINTS = 12, 12, 300  # that are drawn: training writes fewer, and the page stays small whoever wrote it
 Manifest = Mapping[str, Any]
 
 
@@ -31,7 +32,7 @@ def training(decision: Mapping[str, Any], manifests: Mapping[str, Manifest]) -> 
         table(("model", "bytes", "epochs kept", *(f"validation {metric}" for metric in names)), rows[:ROWS]),
         table(("failed", "why"), failed[:ROWS]),
         own,
-        *others[:ROWS],
+        *others[:MODELS],
     )
 
 
@@ -41,7 +42,7 @@ def curves(model: str, manifest: Manifest) -> Markup:
     lines = [
         picture(str(name), points(one), manifest)
         for name, one in sorted(found.items() if isinstance(found, Mapping) else ())
-    ][:ROWS]
+    ][:LINES]
     if not any(lines):
         why = "it is solved for at once, so there is none" if model == "ease" else "its archive has none"
         return tag("p", f"{short(model)} has no training curve: {why}.")
@@ -53,8 +54,9 @@ def curves(model: str, manifest: Manifest) -> Markup:
 
 
 def points(found: Any) -> list[tuple[float, float]]:
-    """The pairs [epoch, value] of a curve that can be drawn, in the order of their epochs."""
-    pairs = [one for one in found if isinstance(one, list) and len(one) == 2] if isinstance(found, list) else []
+    """The first pairs [epoch, value] of a curve that can be drawn, in the order of their epochs."""
+    some = found[:POINTS] if isinstance(found, list) else []
+    pairs = [one for one in some if isinstance(one, list) and len(one) == 2]
     numbers = [(finite(epoch), finite(value)) for epoch, value in pairs]
     return sorted({epoch: value for epoch, value in numbers if epoch is not None and value is not None}.items())
 

@@ -172,6 +172,16 @@ def test_an_archive_that_has_curves_shows_them(decision):
     assert "neumf, on the part of the data that chose the epoch (the dot)." in text
 
 
+def test_curves_of_any_size_leave_the_page_small(decision):
+    curves = {f"curve {number}": [[epoch, epoch % 7] for epoch in range(10_000)] for number in range(100)}
+    models = {f"m{number}": decision["models"]["neumf"] for number in range(20)}
+    text = page.page(
+        {**decision, "models": models | decision["models"]},
+        Beside({}, {name: {"curves": curves} for name in (*models, "neumf")}),
+    )
+    assert len(text.encode()) < 2 * 2**20
+
+
 def test_a_model_without_epochs_says_why_it_has_no_curve(decision):
     ease = {**decision, "model": "ease", "models": {"ease": decision["models"]["neumf"]}}
     text = page.page(ease, Beside({}, {"ease": {"epochs": 1}}))
