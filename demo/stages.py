@@ -185,6 +185,9 @@ def promoted(world: World, number: int) -> None:
         story.say(f"  {line}")
     changed = [change["new_path"] for change in request.changes()["changes"]]
     story.claim(changed == [f"deploy/production/{MODEL}.yml"], f"it changes exactly {changed[0]}")
+    report = linked_report(world, request.description)
+    whole = b"<h2>Run</h2>" in report and b"Known after the run" not in report
+    story.claim(whole, f"the report it names is one HTML file of {len(report) // 1024} KiB, with its run")
     request.approve()
     request.merge()
     merge = requests.get(request.iid).merge_commit_sha
@@ -192,6 +195,13 @@ def promoted(world: World, number: int) -> None:
     story.say(f"the reviewer approved and merged it as {merge[:7]}")
     cloud.wait_for_build("deploy-production", number)
     story.facts["versions"]["production"] = check_serving(world, "production", number)
+
+
+def linked_report(world: World, text: str) -> bytes:
+    """The report that a request's text names."""
+    bucket, _, key = text.partition("Report: `s3://")[2].partition("`")[0].partition("/")
+    body: bytes = world.cloud.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    return body
 
 
 def check_serving(world: World, environment: str, number: int) -> int:

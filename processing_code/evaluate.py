@@ -22,11 +22,14 @@ from typing import Any
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 import page
+import timing
 from assessment import Assessment, Measured, assess
 from candidates import write_archives
 from channels import Data, load
 from contest import CHAMPION, Contest, baseline, gather
 from gate import Evidence, decide
+from model_archive import Scorer
+from page import Beside
 from problems import ProcessingError, exit_code
 from ranking import Protocol
 from report import record, rows, write
@@ -68,10 +71,16 @@ def evaluate(argv: Sequence[str] | None = None) -> None:
     found = assess(contest.scorers(data), contest.proposed, data, protocol, level)
     decision = decide(rules, evidence(contest, found, data))
     write_archives(arguments.models_dir, contest.candidates)
-    whole = write(arguments.output_dir, decision, record(contest, found, data, rules), rows(contest, found, data))
-    html = page.page(whole, counted, contest.archive.manifest)
-    page.write(arguments.output_dir / "report.html", html)
-    write_json(arguments.output_dir / "latency.json", {"milliseconds_per_user": found.milliseconds})
+    facts = record(contest, found, data, rules) | {"data": summary(counted)}
+    whole = write(arguments.output_dir, decision, facts, rows(contest, found, data))
+    took = timing.one_by_one(rivals(contest, data), data.holdout, protocol.depth)
+    manifests = {name: archive.manifest for name, archive in contest.candidates.archives.items()}
+    page.write(arguments.output_dir / "report.html", page.page(whole, Beside(counted, manifests, took)))
+    one_user = {name: timing.percentiles(milliseconds) for name, milliseconds in took.items()}
+    write_json(
+        arguments.output_dir / "latency.json",
+        {"milliseconds_per_user": found.milliseconds, "milliseconds_of_one_user": one_user},
+    )
     print(f"{contest.proposed}: verdict: {decision.verdict}: {'; '.join(decision.reasons)}")
 
 
@@ -88,6 +97,16 @@ def prepared(folder: Path | None) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ProcessingError(f"{path}: not what prepare.py writes ({error})") from error
     return dict(found)
+
+
+def summary(counted: dict[str, Any]) -> dict[str, Any] | None:
+    """What of it is evidence about the run: a release's record has it from here."""
+    return {name: counted[name] for name in ("counts", "quarantine")} if counted else None
+
+
+def rivals(contest: Contest, data: Data) -> dict[str, Scorer]:
+    """Whose time is taken: the proposed model's, and the champion's if it can be compared."""
+    return {name: one for name, one in contest.scorers(data).items() if name in {contest.proposed, CHAMPION}}
 
 
 def evidence(contest: Contest, found: Assessment, data: Data) -> Evidence:

@@ -43,6 +43,8 @@ class ModelArchive:
     seen: tuple[Integers, Integers]  # the pairs it was trained on, as user and item positions
     run: Scorer
     manifest: Mapping[str, Any] = field(default_factory=dict)  # as it was written
+    available: npt.NDArray[np.bool_] | None = None  # which items can be had; None: all
+    golden: str = ""  # golden.jsonl
 
 
 def read_archive(path: Path) -> ModelArchive:
@@ -83,6 +85,8 @@ def parse_archive(content: bytes) -> ModelArchive:
             seen=pairs(array(members["seen_offsets.npy"]), array(members["seen_items.npy"]), len(users), len(items)),
             run=lambda positions: np.asarray(session.run(None, {"user": positions})[0]),
             manifest=manifest,
+            available=available(members.get("available.npy"), len(items)),
+            golden=members.get("golden.jsonl", b"").decode("utf-8", errors="replace"),
         )
     except KeyError as error:
         raise ProcessingError(f"lacks {error}; training writes it into every archive") from error
@@ -143,6 +147,15 @@ def check_shapes(session: onnxruntime.InferenceSession, popularity: npt.NDArray[
 def array(content: bytes) -> npt.NDArray[Any]:
     """An .npy member; one that would need pickle is refused."""
     return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
+
+
+def available(content: bytes | None, items: int) -> npt.NDArray[np.bool_] | None:
+    """Which items can be had, if the archive says so."""
+    if content is None:
+        return None
+    found = array(content)
+    refuse_unless(found.shape == (items,) and found.dtype == np.bool_, "available is not a truth for each item")
+    return found
 
 
 def pairs(offsets: npt.NDArray[Any], item: npt.NDArray[Any], users: int, items: int) -> tuple[Integers, Integers]:

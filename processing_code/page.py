@@ -7,11 +7,16 @@ there after the run.
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from charts import curve, intervals
+from charts import intervals
 from markup import Markup, empty, escape, join, number, section, short, table, tag
+from page_data import data
+from page_serving import serving
+from page_training import training
+from timing import Milliseconds
 
 RAW = 2**20  # bytes of decision.json that are embedded
 ROWS = 60  # of one table
@@ -28,24 +33,33 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--fg); background: var(-
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; border-bottom: 1px solid var(--line); margin-top: 2rem; }
 table { border-collapse: collapse; margin: .7rem 0; font-size: .92em; }
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td data { font-variant-numeric: tabular-nums; }
+table { overflow-wrap: normal; } td data { font-variant-numeric: tabular-nums; white-space: nowrap; }
+td code { overflow-wrap: anywhere; }
 pre, code { font: .88em ui-monospace, monospace; background: var(--soft); }
 pre { padding: .8rem; white-space: pre-wrap; }
 .banner { border-left: .5rem solid; padding: .3rem 1rem; background: var(--soft); }
 .pass { color: var(--pass); } .fail { color: var(--fail); } .inconclusive { color: var(--inconclusive); }
-.chart { width: 100%; max-width: 45rem; } .chart text { font-size: 12px; fill: var(--fg); }
+section { overflow-x: auto; } h3 { font-size: 1rem; }
+.chart { width: 100%; max-width: 45rem; min-width: 34rem; } .chart text { font-size: 12px; fill: var(--fg); }
 .chart .small { font-size: 10px; } .chart .end { text-anchor: end; } .axis { stroke: var(--line); }
 .zero { stroke: var(--fg); stroke-dasharray: 3 3; } .interval { stroke: var(--mark); stroke-width: 2; }
-.point { fill: var(--mark); } .curve { fill: none; stroke: var(--mark); stroke-width: 2; }
-@media print { body { max-width: none; } section { break-inside: avoid; } details { display: none; } }
+.point, .bar { fill: var(--mark); } .curve { fill: none; stroke: var(--mark); stroke-width: 2; }
+@media print { body { max-width: none; } section { overflow: visible; } tr, .chart { break-inside: avoid; }
+  table { font-size: .7em; } .chart { min-width: 0; } details:not([open]) { display: none; } }
 """
 
 
-def page(decision: Mapping[str, Any], prepared: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
-    """The report of a decision (decision.json's content), with prepare's manifest and the proposed archive's.
+@dataclass(frozen=True)
+class Beside:
+    """What is shown beside the decision. All of it may be empty: what it would say is then said to be unknown."""
 
-    The last two may be empty: then what they would say is said to be unknown.
-    """
+    prepared: Mapping[str, Any] = field(default_factory=dict)  # prepare's manifest
+    manifests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of the archives, by model
+    took: Milliseconds = field(default_factory=dict)  # of scoring one user, by contestant
+
+
+def page(decision: Mapping[str, Any], beside: Beside) -> str:
+    """The report of a decision (decision.json's content), with what belongs beside it."""
     head = tag(
         "head",
         empty("meta", charset="utf-8"),
@@ -56,14 +70,14 @@ def page(decision: Mapping[str, Any], prepared: Mapping[str, Any], manifest: Map
     parts = (
         banner(decision),
         Markup(f"{RUN[0]}{section('Run', tag('p', 'Known after the run: ', tag('code', COMMAND)))}{RUN[1]}"),
-        data(decision, prepared),
+        data(decision, beside.prepared),
         metrics(decision),
         slices(decision),
         gate(decision),
         changes(decision),
-        training(decision, manifest),
-        archive(decision, manifest),
-        reproduce(decision, prepared),
+        training(decision, beside.manifests),
+        serving(decision, beside.manifests.get(decision["model"], {}), beside.took),
+        reproduce(decision, beside.prepared),
         raw(decision),
     )
     return f"<!DOCTYPE html>\n{tag('html', head, tag('body', tag('main', *parts)), lang='en')}\n"
@@ -76,25 +90,6 @@ def banner(decision: Mapping[str, Any]) -> Markup:
     words = tag("strong", str(verdict).upper(), class_=verdict)
     lead = tag("p", words, f": model {decision['model']}, measured on ", number(decision["users"]), " holdout users")
     return join([tag("h1", "Evaluation"), tag("div", lead, tag("ul", *reasons), class_=f"banner {verdict}")])
-
-
-def data(decision: Mapping[str, Any], prepared: Mapping[str, Any]) -> Markup:
-    """Rows in, kept and quarantined; users, items, sparsity; the champion's data beside it."""
-    counts = prepared.get("counts", {})
-    if not counts:
-        return section("Data", tag("p", "Not known to this evaluation: it was not given prepare's report."))
-    cells = counts["users"] * counts["items"]
-    rows: list[list[object]] = [[name.replace("_", " "), number(count)] for name, count in counts.items()]
-    rows.append(["sparsity of training", number(1 - counts["train"] / cells if cells else None, 6)])
-    rows += [
-        [f"quarantined: {short(why)}", number(count)] for why, count in list(prepared["quarantine"].items())[:ROWS]
-    ]
-    span = [[what, short(prepared["data"][what])] for what in ("from", "through") if what in prepared.get("data", {})]
-    champion = decision["champion"]
-    if champion:
-        span.append(["champion's data through", short(champion["data_through"])])
-    split = tag("p", f"Split: {decision['split']}")
-    return section("Data", table(("what", "count"), rows), table(("training data", "time"), span), split)
 
 
 def metrics(decision: Mapping[str, Any]) -> Markup:
@@ -182,38 +177,6 @@ def changes(decision: Mapping[str, Any]) -> Markup:
     )
 
 
-def training(decision: Mapping[str, Any], manifest: Mapping[str, Any]) -> Markup:
-    """How each model came to be; curves where the archive's manifest has them."""
-    names = sorted({metric for one in decision["models"].values() for metric in one["validation"]})
-    rows: list[list[object]] = [
-        [name, number(one["bytes"]), *(number(one["validation"].get(metric)) for metric in names)]
-        for name, one in decision["models"].items()
-    ]
-    failed: list[list[object]] = [[name, short(why)] for name, why in decision["failures"].items()]
-    found = manifest.get("curves")
-    curves = found if isinstance(found, Mapping) else {}
-    lines = [curve(str(name), values) for name, values in curves.items() if isinstance(values, list)]
-    epochs = tag("p", "Epochs kept: ", number(manifest.get("epochs")), "." if lines else "; the archive has no curves.")
-    return section(
-        "Training",
-        table(("model", "bytes", *(f"validation {metric}" for metric in names)), rows[:ROWS]),
-        table(("failed", "why"), failed[:ROWS]),
-        epochs,
-        *lines[:ROWS],
-    )
-
-
-def archive(decision: Mapping[str, Any], manifest: Mapping[str, Any]) -> Markup:
-    """What an endpoint would load, as far as it is known before there is one."""
-    rows: list[list[object]] = [["archive sha256", tag("code", decision["archive_sha256"])]]
-    rows.append(["archive bytes", number(decision["models"][decision["model"]]["bytes"])])
-    files = manifest.get("files", {})
-    rows += [[short(name), number(one.get("bytes"))] for name, one in list(files.items())[:ROWS]]
-    told = "golden.jsonl" in files
-    note = "Golden requests are in the archive; " if told else "The archive has no golden requests; "
-    return section("Serving", table(("what", ""), rows), tag("p", f"{note}latency is measured when it is deployed."))
-
-
 def reproduce(decision: Mapping[str, Any], prepared: Mapping[str, Any]) -> Markup:
     """What makes the same numbers again."""
     partitions = [[short(one["key"]), tag("code", one["sha256"])] for one in prepared.get("partitions", [])[:ROWS]]
@@ -221,7 +184,7 @@ def reproduce(decision: Mapping[str, Any], prepared: Mapping[str, Any]) -> Marku
         "How to reproduce",
         tag("p", "Check out the commit of the release's record, then compile and start the same run:"),
         tag("pre", "python -m pipelines run params/<model>.yml --dry-run\npython -m pipelines run params/<model>.yml"),
-        tag("p", "Equal inputs give this file byte for byte. The gate was:"),
+        tag("p", "Equal inputs give this file byte for byte, but for the run and the times. The gate was:"),
         tag("pre", json.dumps(decision["gate"], indent=2, sort_keys=True)),
         table(("partition", "sha256"), partitions),
     )

@@ -15,6 +15,9 @@ where there is none; `metrics` is metric -> interval.
     skipped.<name>                         why a baseline was not measured
     slices.<name>                          users, and metrics of the proposed model among them
     changes                                null, or how the lists differ from the champion's (turnover.py)
+    data                                   null, or what prepare counted: counts, and quarantine by reason
+    drift                                  null, or how far the data is from the champion's (drift.py)
+    golden                                 the archive's golden requests, asked of its own graph: asked, right, wrong
     users, split, gate                     holdout users; how it was split; the rules
 
 metrics.csv has every number with its interval, evaluation.json the proposed model's in SageMaker's model-quality
@@ -26,9 +29,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import golden
 from assessment import Assessment, Measured
 from channels import Data
 from contest import CHAMPION, Contest, baseline
+from drift import drift
 from gate import Decision, Finding
 from intervals import Interval
 from model_archive import ModelArchive
@@ -66,6 +71,8 @@ def record(contest: Contest, found: Assessment, data: Data, rules: Rules) -> dic
         "skipped": contest.skipped,
         "slices": {name: {"users": one.users, "metrics": shown(one.metrics)} for name, one in found.slices.items()},
         "changes": found.turnover.record(len(data.holdout.users)) if found.turnover else None,
+        "drift": drift(data.train, contest.champion.archive) if contest.champion.archive else None,
+        "golden": golden.check(contest.archive),
         "users": len(data.holdout.users),
         "split": data.split,
         "gate": rules,

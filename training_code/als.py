@@ -25,6 +25,7 @@ CELLS_AT_ONCE = 2**12  # taken pairs, padding included, that are gathered at a t
 CG_STEPS = 3
 TINY = 1e-20
 START = 0.01  # of the random vectors
+LOSS = "als loss"  # what is minimised, for each taken pair; NeuMF that starts from it has a loss of its own
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,15 @@ class ImplicitALS:
 
     @classmethod
     def fit(cls, data: Dataset, settings: Settings, watch: Watch) -> Self:
-        """Alternate from a random start. It has no epochs to watch."""
+        """Alternate from a random start. It has no epochs to watch, and notes what it minimises after each sweep."""
         generator = torch.Generator().manual_seed(settings.seed)
         sizes = len(data.users), len(data.items)
         sides = [torch.randn(size, settings.als_factors, generator=generator) * START for size in sizes]
         taken = [list(groups(data.user, data.item, sizes[0])), list(groups(data.item, data.user, sizes[1]))]
-        for _ in range(settings.als_iterations):
-            for side in (0, 1):
-                solve(sides[side], sides[1 - side], taken[side], settings)
+        for sweep in range(1, settings.als_iterations + 1):
+            solve(sides[0], sides[1], taken[0], settings)
+            left = solve(sides[1], sides[0], taken[1], settings)
+            watch.curves.note(LOSS, sweep, 1 + (left + penalty(sides[0], data, settings)) / len(data.user))
         users, items = (side.numpy() for side in sides)
         refuse_unless_finite(users, items)
         return cls(users, items)
@@ -84,18 +86,22 @@ def groups(row: Integers, other: Integers, rows: int) -> Iterator[Group]:
         yield torch.from_numpy(chosen), torch.from_numpy(other[place]).int(), torch.from_numpy(mask).float()
 
 
-def solve(side: torch.Tensor, other: torch.Tensor, taken: list[Group], settings: Settings) -> None:
+def solve(side: torch.Tensor, other: torch.Tensor, taken: list[Group], settings: Settings) -> float:
     """Better vectors of one side for the other side's: a few conjugate-gradient steps from where they are.
 
     An exact solution costs five times as much, and the other side changes after it anyway (Takacs et al. 2011).
+    Returns what is minimised, but for the number of pairs and the other side's penalty: with the normal equations
+    A x = b and their residual r = b - A x it is the sum of x A x - 2 b x = -x (b + r), which costs next to nothing.
     """
+    least = 0.0
     shared = settings.als_alpha * (other.T @ other)
     for rows, others, mask in taken:
         vectors = functional.embedding(others, other) * mask[:, :, None]
         size = mask.sum(dim=1, keepdim=True) + settings.als_alpha * len(other)
         normal = partial(left_side, vectors, shared, settings.als_reg * size**settings.als_nu)
         found = side[rows]
-        residual = vectors.sum(dim=1) - normal(found)
+        wanted = vectors.sum(dim=1)
+        residual = wanted - normal(found)
         direction, length = residual, residual.square().sum(dim=1, keepdim=True)
         for _ in range(CG_STEPS):
             image = normal(direction)
@@ -105,6 +111,15 @@ def solve(side: torch.Tensor, other: torch.Tensor, taken: list[Group], settings:
             before, length = length, residual.square().sum(dim=1, keepdim=True)
             direction = residual + length / before.clamp_min(TINY) * direction
         side[rows] = found
+        least -= float((found * (wanted + residual)).sum(dim=1).numpy().sum(dtype=np.float64))
+    return least
+
+
+def penalty(users: torch.Tensor, data: Dataset, settings: Settings) -> float:
+    """The users' part of the penalty."""
+    size = np.bincount(data.user, minlength=len(users)) + settings.als_alpha * len(data.items)
+    length = users.square().sum(dim=1).numpy().astype(np.float64)
+    return float((settings.als_reg * size**settings.als_nu * length).sum())
 
 
 def left_side(vectors: torch.Tensor, shared: torch.Tensor, reg: torch.Tensor, found: torch.Tensor) -> torch.Tensor:

@@ -1,9 +1,10 @@
 """Which models there are, and how one of them is fitted and judged."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from als import ImplicitALS
+from curves import Points, shown
 from dataset import Dataset
 from ease import EASE
 from model import Model
@@ -25,11 +26,12 @@ MODELS: Mapping[str, type[Model]] = {
 
 @dataclass(frozen=True)
 class Fitted:
-    """A model, its quality on what was held back while it was chosen, and the epoch that was best."""
+    """A model; its quality on what was held back while it was chosen, the epoch that was best, and what led there."""
 
     model: Model
     quality: Quality
     epochs: int
+    curves: Mapping[str, Points] = field(default_factory=dict)
 
 
 def in_epochs(name: str) -> bool:
@@ -53,7 +55,7 @@ def fit(
     best = watch.judged()
     if settings.refit and len(parts.validation.user):
         model = kind.fit(data, replace(settings, epochs=best.number, patience=0), blind(data, settings, run))
-    return Fitted(model, best.quality, best.number)
+    return Fitted(model, best.quality, best.number, shown(watch.curves))
 
 
 def blind(data: Dataset, settings: Settings, run: Run | None) -> Watch:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from curves import Curves
 from validation import Epoch, Quality, Watch
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def taken(state: "State", watch: Watch) -> bytes:
         "generator": state.generator.bit_generator.state,
         "best": None if watch.best is None else asdict(watch.best),
         "ended": watch.ended,
+        "curves": watch.curves,
     }
     arrays: Arrays = {
         "facts": np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8),
@@ -48,6 +50,7 @@ def restore(content: bytes, state: "State", watch: Watch) -> None:
     state.optimiser.load_state_dict({**state.optimiser.state_dict(), "state": moments})
     state.generator.bit_generator.state = facts["generator"]
     state.epoch, watch.ended, best = facts["epoch"], facts["ended"], facts["best"]
+    watch.curves = Curves({name: [(number, value) for number, value in one] for name, one in facts["curves"].items()})
     watch.best = None if best is None else Epoch(best["number"], Quality(**best["quality"]), best["loss"])
 
 

@@ -165,6 +165,8 @@ def facts(name: str, fitted: Fitted, settings: Settings) -> dict[str, Any]:
         f"sampled_ndcg@{depth}": quality.sampled_ndcg,
     }
     found = {"model": name, "epochs": fitted.epochs, "hyperparameters": asdict(settings), "validation": validation}
+    if fitted.curves:
+        found["curves"] = fitted.curves
     return {**found, "blend_below": settings.blend_below} if settings.blend_below else found
 
 

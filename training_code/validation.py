@@ -5,6 +5,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 import numpy.typing as npt
+from curves import Curves
 from dataset import Dataset, Floats, Integers
 from run import Run
 from sampling import Negatives
@@ -120,11 +121,12 @@ Report = Callable[[Epoch], None]
 
 
 class Watch:
-    """Judges each epoch on the split, remembers the best one, and says when it is time to stop."""
+    """Judges each epoch on the split, remembers how it went and which was best, and says when to stop."""
 
     def __init__(self, parts: Split, settings: Settings, report: Report, run: Run | None = None) -> None:
         self.parts, self.settings, self.report, self.run = parts, settings, report, run or Run()
         self.best: Epoch | None = None
+        self.curves = Curves()
         self.ended = False
 
     def __call__(self, number: int, score: Score, loss: float | None = None) -> bool:
@@ -132,6 +134,7 @@ class Watch:
         quality = self.run.judgement(lambda: astuple(measure(score, self.parts, self.settings.top_k)))
         epoch = Epoch(number, Quality(*quality), loss)
         self.report(epoch)
+        self._note(epoch)
         best = self.best
         if best is None or epoch.quality.ndcg > best.quality.ndcg * (1 + self.settings.min_gain):
             self.best = epoch
@@ -139,6 +142,12 @@ class Watch:
             self.best = epoch
         self.ended = 0 < self.settings.patience <= number - self.judged().number
         return self.best is epoch
+
+    def _note(self, epoch: Epoch) -> None:
+        self.curves.note("loss", epoch.number, epoch.loss)
+        if len(self.parts.validation.user):
+            self.curves.note(f"validation ndcg@{self.settings.top_k}", epoch.number, epoch.quality.ndcg)
+            self.curves.note(f"validation hr@{self.settings.top_k}", epoch.number, epoch.quality.hr)
 
     def judged(self) -> Epoch:
         """The best epoch, once there is one."""

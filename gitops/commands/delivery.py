@@ -2,12 +2,16 @@
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gitops.commands.desk import Desk, desk
 from gitops.errors import GitopsError
 from gitops.settings import Settings, required
+
+if TYPE_CHECKING:
+    from gitops.promotion.candidate import Candidate
 
 Command = Callable[[argparse.Namespace, Settings], int]
 
@@ -86,9 +90,24 @@ def propose(arguments: argparse.Namespace, settings: Settings) -> int:
             )
             return 0
         found = candidate.candidate(here.client("s3"), model, run, package)
+        found = replace(found, whole_report=_whole_report(here, found))
     policy = proposing.Policy(here.team.environments, dict(wanted.release))
     proposing.Proposer(here.host(), policy, found).all()
     return 0
+
+
+def _whole_report(here: Desk, found: "Candidate") -> str:
+    """Where the report lies once the run is in it; empty, and said, if that fails: evaluation's own is there too."""
+    from gitops import aws
+    from gitops.oncall import report_store, run_report
+
+    try:
+        with aws.explained():
+            run = run_report.read(here.client("sagemaker"), found.execution.arn)
+            return report_store.complete(here.client("s3"), found.report, run, found.release.id)
+    except GitopsError as error:
+        print(f"{error}; the request names the report without its run")
+        return ""
 
 
 def _params_file(here: Desk, pipeline: str) -> Path:

@@ -34,7 +34,7 @@ def plan(arguments: argparse.Namespace, settings: Settings) -> int:
     from gitops.planning import prices as pricing
     from gitops.planning import recall
 
-    outlook = planning.Outlook(pricing.load(), recall.ask, datetime.now(UTC))
+    outlook = planning.Outlook(pricing.load(), recall.ask, datetime.now(UTC), recall.prepared)
     found = planning.plan(arguments.base, arguments.head, outlook)
     if arguments.post:
         from gitops.planning import post
@@ -71,13 +71,13 @@ def prices(arguments: argparse.Namespace, settings: Settings) -> int:
 def report(arguments: argparse.Namespace, settings: Settings) -> int:
     """A run's report, completed by what SageMaker knows of the run."""
     from gitops import aws
-    from gitops.oncall import run_report
+    from gitops.oncall import report_store, run_report
 
     here = desk(settings)
     with aws.explained():
         sagemaker = here.client("sagemaker")
         run = run_report.read(sagemaker, arguments.execution)
-        text = run_report.whole(run_report.evaluated(sagemaker, here.client("s3"), arguments.execution), run)
+        text = run_report.whole(report_store.evaluated(sagemaker, here.client("s3"), arguments.execution), run)
     try:
         Path(arguments.output).write_text(text, encoding="utf-8")
     except OSError as error:

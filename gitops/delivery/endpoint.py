@@ -22,6 +22,7 @@ ATTEMPT_MODIFIED = "gitops:attempt-modified"
 ATTEMPT_P99 = "gitops:attempt-p99-ms"  # of what served before, to compare the attempt with
 VERIFIED_CONFIG = "gitops:verified-config"
 VERIFIED_COMMIT = "gitops:verified-commit"  # where git asked for it
+VERIFIED_P99 = "gitops:verified-p99-ms"  # of its golden requests, seen from the build that verified it
 SCALED = "gitops:scaled"  # not empty: this program registered it with Application Auto Scaling
 FENCE = "gitops:fence"
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 15.0  # seconds between two looks at an endpoint
@@ -141,13 +142,13 @@ class Endpoint:
         """The attempt is over: whatever config is found here later came from elsewhere, not from a rollback."""
         self._note(self._there(), **{ATTEMPT_DIGEST: ""})
 
-    def settle(self, config: str, commit: str) -> None:
-        """The config has proved itself, as the commit asks; written only where it is news."""
+    def settle(self, config: str, commit: str, p99_ms: float) -> None:
+        """The config has proved itself, as the commit asks, in this time; written only where the first two are news."""
         values = {ATTEMPT_DIGEST: "", ATTEMPT_P99: "", VERIFIED_CONFIG: config, VERIFIED_COMMIT: commit}
         described = self._there()
         tags = self._tags(described)
         if any(tags.get(key, "") != value for key, value in values.items()):
-            self._note(described, **values)
+            self._note(described, **values, **{VERIFIED_P99: f"{p99_ms:.1f}"})
 
     def scaled(self, value: str) -> None:
         """Remember whether somebody has to be told when autoscaling is no longer asked for."""

@@ -107,12 +107,12 @@ class Reconciler:
         release = order.desired.release
         Converger(self.cloud, self.site, order, endpoint, self.seconds).run()
         crash.point("reconcile:before-verify")
-        Verifier(self.cloud, order, endpoint, self.say).prove()
+        p99_ms = Verifier(self.cloud, order, endpoint, self.say).prove()
         crash.point("reconcile:after-verify")
         delegated = autoscaling.DELEGATED if order.desired.autoscaling else ()
         for line in divergence.by_hand(order.spec.config, endpoint.variants(), delegated):
             self.say(f"{order.spec.endpoint}: drift: {line}; it was changed by hand, and stays until the next update")
-        endpoint.settle(order.spec.config["EndpointConfigName"], self.commit)
+        endpoint.settle(order.spec.config["EndpointConfigName"], self.commit, p99_ms)
         crash.point("reconcile:after-tags")
         if release and self.place.environment == approval.ENVIRONMENT:
             approval.approve(self.cloud.sagemaker, release, self.commit, self.say)

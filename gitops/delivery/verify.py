@@ -20,20 +20,25 @@ class Verifier:
     endpoint: Endpoint
     say: Say
 
-    def prove(self) -> None:
-        """Every variant answers right and in time; RejectedError if not, GitopsError if somebody interferes."""
+    def prove(self) -> float:
+        """Every variant answers right and in time: the p99 of the slowest, in milliseconds.
+
+        RejectedError if not, GitopsError if somebody interferes.
+        """
         spec, name = self.order.spec, self.order.spec.endpoint
-        count = sum(self._ask(variant["VariantName"]) for variant in spec.config["ProductionVariants"])
+        found = [self._ask(variant["VariantName"]) for variant in spec.config["ProductionVariants"]]
         self._compare()
         observed = (
             self.endpoint.observe()
         )  # again: golden requests prove nothing of a config that was replaced meanwhile
         if not observed or (observed.status, observed.config) != ("InService", spec.config["EndpointConfigName"]):
             raise GitopsError(f"{name}: was changed while it was verified; reconcile again")
+        count = sum(asked for asked, _ in found)
         self.say(f"{name}: in service and verified: {count} golden request{'s' * (count != 1)}")
+        return max(milliseconds for _, milliseconds in found)
 
-    def _ask(self, variant: str) -> int:
-        """One variant's golden requests: how many; RejectedError for a wrong answer, or one that came too late."""
+    def _ask(self, variant: str) -> tuple[int, float]:
+        """One variant's golden requests: how many, and their p99; RejectedError for one that is wrong or too late."""
         name, desired = self.order.spec.endpoint, self.order.desired
         requests = self.order.requests[desired.releases[variant].id]
         # with one variant its name is left out, as any other caller does
@@ -46,7 +51,7 @@ class Verifier:
         if limit is not None and milliseconds > limit:
             raise RejectedError(f"{name}: p99 of golden requests is {milliseconds:.0f} ms, verify allows {limit:g}")
         self.say(f"{name}: {variant}: golden requests answered, p99 {milliseconds:.0f} ms")
-        return len(requests)
+        return len(requests), milliseconds
 
     def _compare(self) -> None:
         """No slower than the champion: beside it where both answer, else than what it took before the update."""

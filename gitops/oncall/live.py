@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from gitops import aws, specs
 from gitops.delivery.decide import MOVING
-from gitops.delivery.endpoint import ATTEMPT_DIGEST
+from gitops.delivery.endpoint import ATTEMPT_DIGEST, VERIFIED_CONFIG, VERIFIED_P99
 from gitops.errors import GitopsError
 
 WAIT_SECONDS = 1800.0
@@ -35,6 +35,12 @@ class Live:
     def proved(self) -> bool:
         """True if reconcile took its note of the attempt back, which it does after the golden requests."""
         return not self.notes.get(ATTEMPT_DIGEST)
+
+    @property
+    def p99_ms(self) -> str:
+        """What its golden requests took when this very config was verified; empty where that is not noted."""
+        same = bool(self.config) and self.notes.get(VERIFIED_CONFIG) == self.config
+        return self.notes.get(VERIFIED_P99, "") if same else ""
 
     @property
     def release(self) -> str:

@@ -16,9 +16,7 @@ from botocore.exceptions import ClientError
 from gitops import aws
 from gitops.errors import GitopsError
 
-OUTPUT, NAME = "evaluation", "report.html"  # the output that has the evidence, and the report in it
 PLACE = re.compile(r"<!--run-->.*<!--/run-->", re.DOTALL)  # where the page leaves room
-LARGEST = 4 * 2**20  # bytes of a report that is read; evaluation writes less than two MiB
 UPSTREAM = re.compile(r"Steps\.([A-Za-z0-9_-]+)\.")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
 BOX, GAP, LINE = (130, 44), (40, 16), 18
@@ -52,6 +50,7 @@ class Run:
     reason: str
     created: str
     steps: tuple[Step, ...]
+    commit: str = ""  # that its definition is of, where the execution was told
 
 
 def read(sagemaker: Any, arn: str) -> Run:
@@ -64,7 +63,7 @@ def read(sagemaker: Any, arn: str) -> Run:
             raise
         raise GitopsError(f"{arn}: there is no such pipeline execution; see aws sagemaker list-pipelines") from error
     waits = dict(reads_of(json.loads(definition["PipelineDefinition"])["Steps"], frozenset()))
-    steps = sorted(_listed(sagemaker, arn), key=lambda one: str(one.get("StartTime", "~")))
+    steps = sorted(listed(sagemaker, arn), key=lambda one: str(one.get("StartTime", "~")))
     return Run(
         arn=arn,
         name=found.get("PipelineExecutionDisplayName", ""),
@@ -72,10 +71,18 @@ def read(sagemaker: Any, arn: str) -> Run:
         reason=found.get("FailureReason", ""),
         created=found["CreationTime"].isoformat(timespec="seconds"),
         steps=tuple(_step(one, waits.get(one["StepName"], frozenset())) for one in steps),
+        commit=_commit(sagemaker, arn),
     )
 
 
-def _listed(sagemaker: Any, arn: str) -> list[dict[str, Any]]:
+def _commit(sagemaker: Any, arn: str) -> str:
+    pages = sagemaker.get_paginator("list_pipeline_parameters_for_execution").paginate(PipelineExecutionArn=arn)
+    found = {one["Name"]: one["Value"] for page in pages for one in page["PipelineParameters"]}
+    return str(found.get("Commit", ""))
+
+
+def listed(sagemaker: Any, arn: str) -> list[dict[str, Any]]:
+    """The execution's steps, as SageMaker lists them."""
     pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(PipelineExecutionArn=arn)
     return [step for page in pages for step in page["PipelineExecutionSteps"]]
 
@@ -103,34 +110,6 @@ def _step(one: Mapping[str, Any], reads: frozenset[str]) -> Step:
     )
 
 
-def evaluated(sagemaker: Any, s3: Any, arn: str) -> str | None:
-    """The report that evaluation left; None if no step of the execution came so far."""
-    for step in reversed(_listed(sagemaker, arn)):
-        job = step.get("Metadata", {}).get("ProcessingJob", {}).get("Arn")
-        uri = _output(sagemaker, job.rpartition("/")[2]) if job else None
-        if uri and step["StepStatus"] == "Succeeded":
-            return _text(s3, f"{uri.rstrip('/')}/{NAME}")
-    return None
-
-
-def _output(sagemaker: Any, job: str) -> str | None:
-    outputs = sagemaker.describe_processing_job(ProcessingJobName=job).get("ProcessingOutputConfig", {})
-    found = {one["OutputName"]: one["S3Output"]["S3Uri"] for one in outputs.get("Outputs", [])}
-    return found.get(OUTPUT)
-
-
-def _text(s3: Any, uri: str) -> str:
-    bucket, key = aws.split_uri(uri)
-    try:
-        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read(LARGEST + 1)
-    except ClientError as error:
-        raise GitopsError(f"{uri}: cannot be read ({aws.code(error)}); run the evaluation again") from error
-    text = bytes(body).decode("utf-8", errors="replace")
-    if len(body) > LARGEST or not PLACE.search(text):
-        raise GitopsError(f"{uri}: is no report that this program can complete; run the evaluation again")
-    return text
-
-
 def whole(report: str | None, run: Run) -> str:
     """The report with the run in its place; without one, a page of the run alone."""
     return PLACE.sub(lambda _: f"<!--run-->{section(run)}<!--/run-->", report or BARE, count=1)
@@ -139,10 +118,11 @@ def whole(report: str | None, run: Run) -> str:
 def section(run: Run) -> str:
     """The run as HTML: its state, the graph of its steps, and a table of them."""
     reason = f"<p>{escape(run.reason)}</p>" if run.reason else ""
+    commit = f"<p>Commit <code>{escape(run.commit)}</code></p>" if run.commit else ""
     head = "".join(f'<th scope="col">{name}</th>' for name in ("step", "status", "time", "from cache", "why it failed"))
     return (
         f"<section><h2>Run</h2><p><strong>{escape(run.status)}</strong>: {escape(run.name)[:12]}, "
-        f"begun {escape(run.created)}<br/><code>{escape(run.arn)}</code></p>{reason}{graph(run.steps)}"
+        f"begun {escape(run.created)}<br/><code>{escape(run.arn)}</code></p>{commit}{reason}{graph(run.steps)}"
         f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(map(_row, run.steps))}</tbody></table></section>"
     )
 
@@ -188,7 +168,7 @@ def _box(step: Step, at: tuple[int, int]) -> str:
     below = "cached" if step.cached else f"{step.status} {_time(step)}"
     dashed = ' stroke-dasharray="4 3"' if step.cached else ' stroke-width="3"' if step.status == "Failed" else ""
     return (
-        f'<rect x="{at[0]}" y="{at[1]}" width="{BOX[0]}" height="{BOX[1]}" rx="6" fill="none" stroke="gray"{dashed}/>'
+        f'<rect x="{at[0]}" y="{at[1]}" width="{BOX[0]}" height="{BOX[1]}" rx="6" fill="Canvas" stroke="gray"{dashed}/>'
         f'<text fill="currentColor" x="{at[0] + 8}" y="{at[1] + LINE}">{escape(step.name[:18])}</text>'
         f'<text fill="currentColor" class="small" x="{at[0] + 8}" y="{at[1] + 2 * LINE}">{escape(below)}</text>'
     )

@@ -20,7 +20,7 @@ from gitops.hosts import Host
 from gitops.oncall.live import Live, observe
 from pipelines.errors import ProjectError
 
-HEADER = ("environment", "model", "desired", "live", "sync", "health", "age", "traffic")
+HEADER = ("environment", "model", "desired", "live", "sync", "health", "age", "traffic", "p99")
 UNKNOWN = "unknown"
 SHOWN = 4  # differences that are told; one of the release alone is two
 
@@ -41,6 +41,7 @@ class Row:
     data_locked: str = ""  # when its data lock was last changed, ISO 8601
     requests: tuple[str, ...] = ()  # open promotions and rollbacks: title and URL
     held: str = ""  # frozen or paused, and why
+    p99_ms: str = ""  # of the golden requests when what is live was verified, seen from that build
 
     @property
     def well(self) -> bool:
@@ -58,7 +59,9 @@ def row(environment: str, desired: Deployment, live: Live | None) -> Row:
     same = not differences
     sync = "Progressing" if live.status in MOVING else "Synced" if same else "OutOfSync"
     found = Row(environment, desired.model, asked, live.release, sync, _health(live, same))
-    return replace(found, traffic=live.traffic, reason=live.reason or ", ".join(differences[:SHOWN]))
+    return replace(
+        found, traffic=live.traffic, p99_ms=live.p99_ms, reason=live.reason or ", ".join(differences[:SHOWN])
+    )
 
 
 def _differences(asked: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
@@ -151,7 +154,12 @@ def _cells(each: Row, now: dt.datetime) -> tuple[str, ...]:
     ages = [
         f"{word} {age(text, now)}" for word, text in (("model", each.model_made), ("data", each.data_locked)) if text
     ]
-    return (*(str(value) for value in list(asdict(each).values())[:6]), ", ".join(ages), each.traffic)
+    return (
+        *(str(value) for value in list(asdict(each).values())[:6]),
+        ", ".join(ages),
+        each.traffic,
+        each.p99_ms and f"{each.p99_ms} ms",
+    )
 
 
 def age(text: str, now: dt.datetime) -> str:

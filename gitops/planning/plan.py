@@ -13,10 +13,11 @@ from typing import Any
 
 from gitops import deployment, git, ledger, policy
 from gitops.errors import GitopsError
-from gitops.planning import endpoints, estimates, evidence, prices, secrets, training, trees
+from gitops.planning import endpoints, estimates, evidence, prices, quarantine, secrets, training, trees
 from gitops.planning.differences import difference, flatten
 from gitops.planning.endpoints import Endpoint
 from gitops.planning.estimates import History
+from gitops.planning.quarantine import Memory, Prepared
 from gitops.planning.text import render
 from gitops.planning.training import Known, Training
 from pipelines import documents, gates, models, params, project
@@ -26,6 +27,8 @@ __all__ = ["Outlook", "Plan", "difference", "flatten", "plan", "render"]
 READ = ("project.yml", "params", "deploy", "releases", "processing_code", "training_code", "buildspec.yml")
 # a pipeline's name and region -> how long its steps took; None where that is not known
 Recall = Callable[[str, str], History | None]
+# likewise -> what its last runs counted of their data; None where nobody could be asked
+Counted = Callable[[str, str], list[Prepared] | None]
 
 
 @dataclass
@@ -51,11 +54,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a plan is told besides git: the prices, how to recall durations, and the time."""
+    """What a plan is told besides git: the prices, how to recall durations, the time, and how to recall counts."""
 
     prices: prices.Prices
     recall: Recall
     now: datetime
+    counted: Counted = lambda pipeline, region: None
 
 
 def offline() -> Outlook:
@@ -119,7 +123,8 @@ def _models(found: Plan, roots: tuple[Path, Path], outlook: Outlook) -> None:
     for path in training.params_files(roots[1]):
         if path not in found.checked:
             continue  # what is wrong with it is a problem already
-        known = Known(_history(found, roots, path, outlook), outlook.prices, outlook.now)
+        history, memory = _history(found, roots, path, outlook), _memory(roots, path, outlook)
+        known = Known(history, outlook.prices, outlook.now, memory)
         try:
             one = training.plan(roots, path, known)
         except ProjectError as error:
@@ -138,6 +143,19 @@ def _history(found: Plan, roots: tuple[Path, Path], path: str, outlook: Outlook)
         found.warnings.append(str(error))
         recalled = None
     return recalled or estimates.from_records(evidence.records(roots[0], name))
+
+
+def _memory(roots: tuple[Path, Path], path: str, outlook: Outlook) -> Memory:
+    """What past runs counted of their data: those that SageMaker lists, then those of the records in git."""
+    team, name = project.load(roots[1]), Path(path).stem
+    recorded = quarantine.from_records(evidence.records(roots[0], name))
+    try:
+        recalled = outlook.counted(f"{team.project}-{name}", team.region)
+    except GitopsError as error:
+        return Memory(recorded, str(error))
+    if recalled is None:
+        return Memory(recorded, f"no record in {ledger.FOLDER}/{name}/ is of this lock, and no credentials to ask AWS")
+    return Memory([*recalled, *recorded])
 
 
 def _endpoints(found: Plan, roots: tuple[Path, Path], outlook: Outlook) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from gitops import deployment
-from gitops.planning import estimates, evidence, steps
+from gitops.planning import estimates, evidence, quarantine, steps
 from gitops.planning.differences import flatten, with_defaults
 from gitops.planning.estimates import Estimate, History
 from gitops.planning.prices import Prices
+from gitops.planning.quarantine import Memory
 from pipelines import cloud as clouds
 from pipelines import documents, project, runs
 from pipelines.errors import ProjectError
@@ -85,6 +86,7 @@ class Known:
     history: History
     prices: Prices
     now: datetime
+    memory: Memory
 
 
 def plan(roots: tuple[Path, Path], path: str, known: Known) -> Training | None:
@@ -106,7 +108,7 @@ def plan(roots: tuple[Path, Path], path: str, known: Known) -> Training | None:
         always=steps.others(head.definition),
         estimates=[estimates.estimate(step, known.history, known.prices) for step in found],
         history=known.history,
-        lock=lock_lines(base.model.lock if base else None, head.model.lock),
+        lock=lock_lines(base.model.lock if base else None, head.model, known.memory),
         champion=champion_line(roots[1], head.model.name, known.now),
         starts=base is None or base.run_id != head.run_id,
         resolved=json.dumps(head.resolved, indent=2),
@@ -125,9 +127,10 @@ def _definition_diff(base: Side | None, head: Side) -> list[str]:
     return list(difflib.unified_diff(before, after, "main", "head", n=1, lineterm="")) if base else []
 
 
-def lock_lines(before: DataLock | None, after: DataLock) -> list[str]:
-    """What the data is, and what of it changed."""
-    lines = [_lock_line(after)]
+def lock_lines(before: DataLock | None, model: runs.Model, memory: Memory) -> list[str]:
+    """What the data is, how much of it was quarantined, and what of it changed."""
+    after = model.lock
+    lines = [f"{model.params.data}: {_lock_line(after)}; {quarantine.line(after.sha256, memory)}"]
     if before is None or before.sha256 == after.sha256:
         return lines
     old, new = ({one.key: one for one in side.partitions} for side in (before, after))

@@ -37,6 +37,7 @@ class Candidate:
     execution: Execution
     package: dict[str, Any]  # DescribeModelPackage
     decision: dict[str, Any]  # decision.json
+    whole_report: str = ""  # where the report with its run lies, once it does
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -66,9 +67,9 @@ class Candidate:
 
     @property
     def report(self) -> str:
-        """Where the report of its evaluation lies; `unknown` for a package registered by other means."""
+        """Where its report lies, with the run or as evaluation left it; `unknown` for what was registered otherwise."""
         folder = self.metadata.get("evaluation_uri", "").rstrip("/")
-        return f"{folder}/{REPORT}" if folder else "unknown"
+        return self.whole_report or (f"{folder}/{REPORT}" if folder else "unknown")
 
     def record(self) -> dict[str, Any]:
         """The evidence for releases/<model>/<id>.json: the same for the same candidate, whenever it is made."""
@@ -86,6 +87,7 @@ class Candidate:
             "image": release.image,
             "report": self.report,
             "data_lock_sha256": self.metadata.get("data_lock_sha256", "unknown"),
+            "data": decision.get("data"),
             "metrics": decision.get("metrics", {}),
             "baselines": decision.get("baselines", {}),
             "champion": decision.get("champion"),

@@ -77,7 +77,10 @@ def _decision(candidate: Candidate, promotion: Promotion) -> str:
     if candidate.verdict != "pass":
         lead += "\n\nA draft: it is never merged automatically. Merge it only if you know why the gate could not tell."
     move = f"`{candidate.release.id}` replaces `{promotion.current or 'nothing'}` in {promotion.environment}."
-    return f"{lead}\n\n{move} Report: `{candidate.report}`, one file to open in a browser."
+    return (
+        f"{lead}\n\n{move} Report: `{candidate.report}`, one file to open in a browser "
+        f"(`aws s3 cp {candidate.report} .`)."
+    )
 
 
 def _gates(candidate: Candidate) -> str:
@@ -185,10 +188,18 @@ def _provenance(candidate: Candidate) -> str:
         "archive sha256": release.archive_sha256,
         "image": release.image,
         "data lock sha256": metadata.get("data_lock_sha256", "unknown"),
+        "rows, quarantined": _rows(candidate.decision.get("data")),
         "evidence": ledger.path(candidate.model, release.id),
     }
     lines = [f"| {name} | `{value}` |" for name, value in rows.items()]
     return _details("Provenance", ["| | |", "|---|---|", *lines])
+
+
+def _rows(data: Any) -> str:
+    """`156,058, 0`, of what prepare counted."""
+    counts = data.get("counts") if isinstance(data, Mapping) else None
+    found = [counts.get(name) for name in ("rows", "bad_rows")] if isinstance(counts, Mapping) else []
+    return ", ".join(f"{one:,}" for one in found if isinstance(one, int)) or "unknown"
 
 
 def _rollout(candidate: Candidate, promotion: Promotion) -> str:

@@ -48,6 +48,7 @@ def decision(verdict: str = "pass", **more: Any) -> dict[str, Any]:
         "tuning": {"popularity": {"difference": {"ndcg@10": {"value": 0.0111, "low": 0.009, "high": 0.012}}}},
         "champion": None,
         "users": 801,
+        "data": {"counts": {"rows": 156_058, "bad_rows": 12}, "quarantine": {"time is missing": 12}},
         "gate": GATE,
         **more,
     }

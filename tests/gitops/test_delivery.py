@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -102,13 +103,23 @@ def delivery(localcloud, tmp_path):
             found.sagemaker.delete_endpoint(EndpointName=name)
 
 
+def linked(delivery: Delivery, text: str) -> str:
+    """The report that a request's text names."""
+    bucket, _, key = re.search(r"Report: `s3://([^`]+)`", text)[1].partition("/")
+    return delivery.registry.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+
+
 def test_an_execution_is_proposed_reconciled_and_promoted(delivery):
     arn, run_id = delivery.execute()
     release = delivery.register(run_id)
+    page = b"<html><body><p>evaluated</p><!--run-->later<!--/run--></body></html>"
+    delivery.registry.s3.put_object(Bucket="images-bucket", Key=f"evaluations/{run_id}/report.html", Body=page)
     proposed = delivery.gitops("propose", "--execution", arn)
     assert proposed.returncode == 0, proposed.stderr
     assert delivery.gitops("reconcile", "staging").returncode == 0
     (request,) = delivery.reviewer.mergerequests.list(state="opened", get_all=True)
+    assert "later" not in linked(delivery, request.description)
+    assert arn in linked(delivery, request.description)
     request.approve()
     request.merge()
     deployed = delivery.gitops("reconcile", "production")
@@ -123,6 +134,7 @@ def test_an_execution_is_proposed_reconciled_and_promoted(delivery):
     ]
     record = json.loads((delivery.clone.root / f"releases/ncf/{release.id}.json").read_text())
     assert (record["run_id"], record["execution_arn"]) == (run_id, arn)
+    assert record["report"] == f"s3://images-bucket/reports/{release.id}.html"
 
 
 def test_an_execution_that_registered_nothing_new_proposes_nothing(delivery):
@@ -153,7 +165,9 @@ def test_another_projects_execution_is_refused(delivery):
 def test_a_failed_reconcile_says_which_file_failed_and_exits_1(delivery):
     arn, run_id = delivery.execute()
     release = delivery.register(run_id)
-    assert delivery.gitops("propose", "--execution", arn).returncode == 0
+    proposed = delivery.gitops("propose", "--execution", arn)
+    assert proposed.returncode == 0
+    assert "report.html: cannot be read (NoSuchKey)" in proposed.stdout  # said, and no reason not to propose
     key = release.archive_uri.removeprefix("s3://images-bucket/")
     delivery.registry.s3.put_object(Bucket="images-bucket", Key=key, Body=b"other")
     done = delivery.gitops("reconcile", "staging")

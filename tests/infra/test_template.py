@@ -177,7 +177,7 @@ def test_s08_the_build_starts_the_pipeline_and_no_job(infra):
 CALLS = {
     "RetrainRole": ["pipelines/*.py"],
     "DeployProductionRole": ["gitops/delivery/*.py"],
-    "ProposeRole": ["gitops/promotion/candidate.py"],
+    "ProposeRole": ["gitops/promotion/candidate.py", "gitops/oncall/run_report.py"],
     "RegisterRole": ["infra/functions/register.py"],
     "ApiRole": ["api_code/recommendations.py", "api_code/variants.py"],
     "PrecomputeRole": ["api_code/precompute.py"],

@@ -45,7 +45,8 @@ def fitted(name: str, path: Path, given: Settings, folder: Path | None = None, l
             raise Interrupted
 
     run = Run(slots=opened(folder, DATA, given, "1").trainings(name))
-    archive.write(path, DATA, fit(name, DATA, given, report, run).model, {"model": name})
+    found = fit(name, DATA, given, report, run)
+    archive.write(path, DATA, found.model, {"model": name, "curves": found.curves})
     return path.read_bytes()
 
 

@@ -105,8 +105,8 @@ with joined(place(os.environ), "cpu") as group:
     group.agree(agreed)
     said = group.of_first(lambda: b"from %d" % group.rank, "cpu"), group.of_first(lambda: b"", "cpu")
     given = Settings(**{**board.SMALL, **board.HYPERPARAMETERS["mlp"], "dropout": 0.1})
-    model = fit("mlp", checkerboard(), given, run=Run(group=group)).model
-    print(averaged, agreed, said, hashlib.sha256(model.mlp_users.tobytes()).hexdigest())
+    found = fit("mlp", checkerboard(), given, run=Run(group=group))
+    print(averaged, agreed, said, hashlib.sha256(found.model.mlp_users.tobytes()).hexdigest(), found.curves)
 """
 
 

@@ -47,12 +47,14 @@ def test_one_job_writes_an_archive_of_each_model(prepared: Path, tmp_path: Path)
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["als.tar.gz", "ease.tar.gz", "neumf.tar.gz"]
     assert len(EPOCH_LINE.findall(done.stdout)) == board.HYPERPARAMETERS["neumf"]["epochs"]
-    for name in ("neumf", "als", "ease"):
+    measured = {"neumf": {"loss", "validation hr@10", "validation ndcg@10"}, "als": {"als loss"}, "ease": set()}
+    for name, curves in measured.items():
         one = board.unpacked(tmp_path / "model" / f"{name}.tar.gz", tmp_path / name)
         assert first_choices(one) == [f"i{user:02}" for user in range(board.SIZE)]
         manifest = json.loads((one / "manifest.json").read_text())
         assert manifest["model"] == name
         assert {"hr@10", "ndcg@10"} <= set(manifest["validation"])
+        assert set(manifest.get("curves", ())) == curves
 
 
 def test_f27_a_model_that_fails_is_listed_and_the_others_are_written(

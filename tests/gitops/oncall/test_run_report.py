@@ -1,10 +1,8 @@
 """The whole report of a run: of a real execution on localcloud, and of executions as hostile as they may be."""
 
-import json
 import os
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,10 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gitops.errors import GitopsError
-from gitops.oncall import run_report
+from gitops.oncall import report_store, run_report
 from gitops.oncall.run_report import Run, Step
+from tests.gitops.executions import ended, pipeline
 from tests.gitops.repository import FILES
-from tests.localcloud.sagemaker_lab import ROLE, Lab, until
+from tests.localcloud.sagemaker_lab import Lab
 
 ROOT = Path(__file__).parents[3]
 WRITE = """
@@ -37,31 +36,9 @@ def evaluate(lab: Lab, script: str = WRITE, **more: object) -> dict:
     return {"Name": "Evaluate", "Type": "Processing", "Arguments": arguments, **more}
 
 
-def ended(lab: Lab, name: str) -> str:
-    """Start the pipeline and wait for its end."""
-    started = lab.sagemaker.start_pipeline_execution(PipelineName=name, ClientRequestToken=uuid.uuid4().hex)
-    arn = started["PipelineExecutionArn"]
-    until(
-        lambda: (
-            lab.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)["PipelineExecutionStatus"]
-            != "Executing"
-        )
-    )
-    return arn
-
-
-def pipeline(lab: Lab, step: dict) -> str:
-    name = lab.name("pipeline")
-    definition = json.dumps({"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": [step]})
-    lab.sagemaker.create_pipeline(
-        PipelineName=name, PipelineDefinition=definition, RoleArn=ROLE, ClientRequestToken=uuid.uuid4().hex
-    )
-    return name
-
-
 def completed(lab: Lab, arn: str) -> str:
     run = run_report.read(lab.sagemaker, arn)
-    return run_report.whole(run_report.evaluated(lab.sagemaker, lab.s3, arn), run)
+    return run_report.whole(report_store.evaluated(lab.sagemaker, lab.s3, arn), run)
 
 
 def rows(text: str) -> list[list[str]]:

@@ -11,7 +11,7 @@ import pytest
 
 from gitops import deployment, ledger, specs
 from gitops.delivery.decide import MOVING, STATES
-from gitops.delivery.endpoint import ATTEMPT_DIGEST
+from gitops.delivery.endpoint import ATTEMPT_DIGEST, VERIFIED_CONFIG, VERIFIED_P99
 from gitops.errors import GitopsError
 from gitops.hosts import Change
 from gitops.oncall import status
@@ -46,6 +46,12 @@ def test_what_serves_what_git_asks_for_but_never_proved_itself_is_not_healthy():
     found = status.row("production", DESIRED, live(notes={ATTEMPT_DIGEST: "d" * 64}))
     assert (found.sync, found.health, found.well) == ("Synced", "Unverified", False)
     assert "did not prove itself" in found.reason
+
+
+def test_the_p99_of_golden_requests_is_shown_for_the_config_that_was_verified():
+    notes = {VERIFIED_CONFIG: "one", VERIFIED_P99: "3.2"}
+    assert "3.2 ms" in status.table([status.row("production", DESIRED, live(config="one", notes=notes))])
+    assert "3.2 ms" not in status.table([status.row("production", DESIRED, live(config="two", notes=notes))])
 
 
 def test_a_rolled_back_update_shows_its_reason_and_the_old_release_as_healthy():

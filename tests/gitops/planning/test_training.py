@@ -25,6 +25,8 @@ RECORD = {
     "id": CHAMPION,
     "created": "2026-11-09T00:00:00+00:00",
     "report": "s3://bucket/report.html",
+    "data_lock_sha256": "c" * 64,
+    "data": {"counts": {"rows": 24000, "bad_rows": 12}},
     "metrics": {"ndcg@10": {"value": 0.0312, "low": 0.0301, "high": 0.0323}},
     "gate": {"rules": {"relative": {"metric": "ndcg@10"}}},
     "cost": {"step_seconds": {"Prepare": 60.0, "Train": 3600.0, "Evaluate": 120.0}},
@@ -83,8 +85,14 @@ def test_estimates_say_how_they_were_made(text):
 
 
 def test_the_data_lock_says_what_it_is_and_what_changed(text):
-    assert "Data lock: `completejourney: 2 partitions, 24,018 rows, 91,828 bytes, sha256 " in text
+    assert "Data lock: `params/ncf.data.yml: completejourney: 2 partitions, 24,018 rows, 91,828 bytes, sha256 " in text
     assert f"- `1 added: {NEW}`" in text
+
+
+def test_the_data_lock_says_which_share_was_quarantined_or_why_that_is_not_known(text):
+    unknown = "no record in releases/ncf/ is of this lock, and no credentials to ask AWS"
+    older = f"0.05% (12 of 24,000 rows, by {CHAMPION}, of lock {'c' * 12})"
+    assert f"; quarantined share unknown: {unknown}; {older}`" in text
 
 
 def test_the_champion_is_named_with_version_metric_and_age(text):
