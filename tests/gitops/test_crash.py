@@ -213,6 +213,22 @@ class Reject(Update):
         super().prepare()
 
 
+class Heal(Update):
+    """Somebody gave the endpoint of production another instance."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        assert self.run() == 0, self.output
+        name = f"{self.name}-ncf-{self.environment}"
+        rows = [{"VariantName": "main", "DesiredInstanceCount": 2}]
+        self.sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=rows)
+        self.sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1})
+
+    def tell(self) -> dict:
+        described = self.sagemaker.describe_endpoint(EndpointName=f"{self.name}-ncf-{self.environment}")
+        return {"instances": described["ProductionVariants"][0]["CurrentInstanceCount"], **super().tell()}
+
+
 class Start(Scene):
     """The real pipeline, whose data cannot be read: the execution fails, and is continued by a run after that."""
 
@@ -284,6 +300,7 @@ SCENES: dict[str, Callable[..., Scene]] = {
     "host": Propose,
     "reconcile": Update,
     "revert": Reject,
+    "heal": Heal,
     "start:after-retry": Retry,
 }
 undisturbed: dict[object, tuple[int, dict]] = {}

@@ -130,7 +130,13 @@ def test_s08_who_deploys_cannot_train(infra, role):
 )
 def test_s08_who_does_not_deploy_cannot_change_an_endpoint(infra, role):
     endpoint = arn("sagemaker", "endpoint/film-recommender-ncf-production")
-    verbs = ("CreateEndpoint", "UpdateEndpoint", "DeleteEndpoint", "InvokeEndpoint")
+    verbs = (
+        "CreateEndpoint",
+        "UpdateEndpoint",
+        "DeleteEndpoint",
+        "UpdateEndpointWeightsAndCapacities",
+        "InvokeEndpoint",
+    )
     assert not [verb for verb in verbs if may(infra, role, f"sagemaker:{verb}", endpoint)]
 
 
@@ -328,7 +334,8 @@ def test_s13_each_environments_build_reaches_its_own_endpoints_only(infra):
     for environment, other in (("staging", "production"), ("production", "staging")):
         role = f"Deploy{environment.title()}Role"
         own, foreign = (arn("sagemaker", f"endpoint/film-recommender-ncf-{name}") for name in (environment, other))
-        for verb in ("CreateEndpoint", "UpdateEndpoint", "InvokeEndpoint", "DeleteEndpoint", "AddTags"):
+        weights = "UpdateEndpointWeightsAndCapacities"
+        for verb in ("CreateEndpoint", "UpdateEndpoint", weights, "InvokeEndpoint", "DeleteEndpoint", "AddTags"):
             assert may(infra, role, f"sagemaker:{verb}", own)
             assert not may(infra, role, f"sagemaker:{verb}", foreign)
             assert not may(infra, role, f"sagemaker:{verb}", arn("sagemaker", f"endpoint/another-ncf-{environment}"))

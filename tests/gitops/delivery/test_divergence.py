@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 from gitops import ledger
 from gitops.clock import Clock
-from gitops.delivery import autoscaling, divergence
 from tests.gitops.team import FILE, served
 
 
@@ -59,15 +58,6 @@ def test_drift_that_was_proposed_and_merged_is_what_git_says(team, registry):
     assert team.reconcile() == []
     assert team.serving(other)["version"] == str(other.version)
     assert team.endpoint()["LastModifiedTime"] == modified
-
-
-def test_instances_and_weights_changed_by_hand_are_drift_unless_they_are_delegated():
-    config = {"ProductionVariants": [{"VariantName": "main", "InitialInstanceCount": 1, "InitialVariantWeight": 1.0}]}
-    live = [{"VariantName": "main", "DesiredInstanceCount": 3, "DesiredWeight": 0.5}]
-    count, weight = divergence.by_hand(config, live, ())
-    assert count == "main: DesiredInstanceCount is 3, git asks for 1"
-    assert weight == "main: DesiredWeight is 0.5, git asks for 1"
-    assert divergence.by_hand(config, live, autoscaling.DELEGATED) == [weight]
 
 
 def test_f35_what_was_approved_outside_git_is_reported_and_not_deployed(team, registry):
