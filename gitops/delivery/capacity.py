@@ -103,7 +103,7 @@ class Capacity:
             self.endpoint.healed()
             return
         rules = policy.read(self.site.host, self.site.place.environment)
-        why = policy.held(rules, self.site.clock.now(), back=False)
+        why = policy.held(rules, self.endpoint.lease.now(), back=False)
         if why:
             raise HeldError(f"{self._said(found)}; not done: heal; {why}")
         if origin.standing(self.site.host, self.site.commit, self.site.root, self.order.path) is not (

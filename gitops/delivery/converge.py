@@ -109,7 +109,7 @@ class Converger:
     def _permit(self, action: Action, found: Live | None, rules: Policy, back: bool) -> None:
         """HeldError where the policy says not now, or that drift is only reported."""
         name = self.order.spec.endpoint
-        why = policy.held(rules, self.site.clock.now(), back)
+        why = policy.held(rules, self.endpoint.lease.now(), back)
         if why:
             raise HeldError(f"{name}: not done: {action.kind} ({action.reason}); {why}")
         if action.kind is not Kind.DRIFT or found is None or rules.drift == "heal":

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import pytest
 
 from gitops import deployment
-from gitops.clock import Clock
 from gitops.delivery import autoscaling
 from gitops.delivery.capacity import drift, edits, restored
 from gitops.errors import GitopsError
@@ -151,7 +150,7 @@ def test_what_a_deploy_file_has_no_word_for_is_not_proposed():
         edits(drift(CONFIG, LIVE, ()), LIVE)
 
 
-WEDNESDAY = Clock(now=lambda: datetime(2026, 11, 18, 12, tzinfo=UTC))
+WEDNESDAY = datetime(2026, 11, 18, 12, tzinfo=UTC)
 
 
 def test_what_is_only_reported_frozen_or_paused_stays(team, registry):
@@ -165,7 +164,7 @@ def test_what_is_only_reported_frozen_or_paused_stays(team, registry):
     ):
         team.policy(policy)
         team.said.clear()
-        assert replace(team.reconciler(), clock=WEDNESDAY).all() == []
+        assert team.reconciler_at(WEDNESDAY).all() == []
         assert any("not done: heal" in line for line in team.said)
     assert instances(team) == 2
 
