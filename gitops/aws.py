@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -57,9 +57,10 @@ def busy(error: ClientError) -> bool:
 def told(answer: Mapping[str, Any]) -> datetime | None:
     """The time by AWS's clock when it gave this answer, to the second; None where it does not say."""
     try:
-        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        moment = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     except (KeyError, ValueError):
         return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # HTTP knows GMT only
 
 
 def split_uri(uri: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from gitops import deployment, policy, specs
 from gitops.delivery import autoscaling
 from gitops.delivery.converge import HeldError
 from gitops.delivery.endpoint import Endpoint
-from gitops.delivery.order import Order, Site
+from gitops.delivery.order import Cloud, Order, Site
 from gitops.deployment import VARIANT
 from gitops.errors import GitopsError
 from gitops.events import origin
@@ -91,6 +91,7 @@ def edits(found: Iterable[Drift], variants: Iterable[Row]) -> dict[str, dict[str
 class Capacity:
     """The instances and weights of one endpoint, under the lease that `endpoint` holds."""
 
+    cloud: Cloud
     site: Site
     order: Order
     endpoint: Endpoint
@@ -126,12 +127,24 @@ class Capacity:
                 "the instance quota, or raise retry to try again"
             )
         self.site.say(f"{self._said(found)}; putting it back")
+        self._stop_scaling(found)
         self.endpoint.adjust(restored(found), note)
         self.endpoint.wait(self.site.clock.monotonic() + self.seconds, self.site.say)
         left = self._found()
         if left:
             raise GitopsError(f"{self._said(left)}; it was put back and is not as asked: see the endpoint's events")
         self.endpoint.healed()
+
+    def _stop_scaling(self, found: list[Drift]) -> None:
+        """What somebody had scaled without git's leave would be scaled again after this, and so for ever."""
+        counted = [one.variant for one in found if one.field == COUNT]
+        if not counted:
+            return
+        client, name = self.cloud.client(autoscaling.SERVICE), self.endpoint.name
+        scaled = autoscaling.registered(client, name, counted)
+        if scaled:
+            self.site.say(f"{name}: drift: {', '.join(scaled)} is scaled, of which git says nothing; taking it off")
+            autoscaling.carry_out(client, autoscaling.ended(name, scaled))
 
     def propose(self, found: list[Drift]) -> None:
         """A request that writes what is live into the deploy file, once; one that was closed is not made again."""

@@ -167,7 +167,13 @@ class Endpoint:
         self._note(described, **{HEAL_NOTED: f"{note} {described['LastModifiedTime'].isoformat()}"})
         crash.point("heal:after-note")
         self.lease.keep()
-        self.sagemaker.update_endpoint_weights_and_capacities(EndpointName=self.name, DesiredWeightsAndCapacities=rows)
+        try:
+            self.sagemaker.update_endpoint_weights_and_capacities(
+                EndpointName=self.name, DesiredWeightsAndCapacities=rows
+            )
+        except ClientError:
+            self.healed()  # refused, so nothing was tried
+            raise
         crash.point("heal:after-call")
 
     def tried(self, note: str) -> bool:

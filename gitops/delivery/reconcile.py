@@ -117,7 +117,7 @@ class Reconciler:
             for line in approval.strays(self.cloud.sagemaker, release):
                 self.say(line)
         crash.point("reconcile:after-approve")
-        Capacity(self.site, order, endpoint, self.seconds).settle()
+        Capacity(self.cloud, self.site, order, endpoint, self.seconds).settle()
 
     def _ask_back(self, order: Order, endpoint: Endpoint, error: RejectedError) -> None:
         """A revert request; what hinders it is said, and does not hide why it is needed."""
@@ -131,11 +131,10 @@ class Reconciler:
     def _alarms(self, order: Order) -> str:
         """The alarms that watched the rollout, in words; which of them is in alarm now, where CloudWatch says so."""
         names = order.desired.rollout.alarms
-        cloudwatch = self.cloud.service("cloudwatch") if names else None
-        if cloudwatch is None:
-            return ", ".join(names) or "none watched"
+        if not names:
+            return "none watched"
         try:
-            answer = cloudwatch.describe_alarms(AlarmNames=list(names))
+            answer = self.cloud.client("cloudwatch").describe_alarms(AlarmNames=list(names))
         except ClientError:
             return ", ".join(names)
         states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in answer["MetricAlarms"]}
