@@ -100,6 +100,7 @@ def test_weights_changed_by_hand_are_put_back(team, registry):
     }
 
 
+@pytest.mark.heavy
 def test_what_could_not_be_put_back_is_tried_once_and_then_only_said(team, registry):
     release = changed(team, registry)
     short = Adjusting(team.clients.sagemaker)

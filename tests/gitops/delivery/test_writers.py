@@ -160,6 +160,7 @@ def test_instances_that_autoscaling_owns_are_kept_over_an_update_and_given_back_
     assert (scaled(team), team.endpoint()["ProductionVariants"][0]["CurrentInstanceCount"]) == ({}, 1)
 
 
+@pytest.mark.heavy
 def test_what_is_scaled_gets_another_instance_type_and_is_scaled_again(team, registry):
     release = registry.release()
     challenger = json.dumps({"release": registry.release().model_dump(), "share": 0.25})
