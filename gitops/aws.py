@@ -1,7 +1,9 @@
 """boto3 clients as this program wants them, and AWS's errors in one line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -50,6 +52,15 @@ def busy(error: ClientError) -> bool:
     """True if another call is already at work on the resource."""
     sentence = message(error).lower()
     return "in-progress" in sentence or "already existing" in sentence
+
+
+def told(answer: Mapping[str, Any]) -> datetime | None:
+    """The time by AWS's clock when it gave this answer, to the second; None where it does not say."""
+    try:
+        moment = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    except (KeyError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # HTTP knows GMT only
 
 
 def split_uri(uri: str) -> tuple[str, str]:

@@ -33,6 +33,8 @@ POINTS: dict[str, str] = {
     "reconcile:after-tags": "the success is noted, the package is not approved",
     "reconcile:after-approve": "the package is approved, the lease is held",
     "reconcile:after-release": "all is done, nobody was told",
+    "heal:after-note": "it is noted what is put back, its call was not made",
+    "heal:after-call": "SageMaker puts it back, nobody waits for it",
     "revert:before-request": "a release was rolled back, nobody was asked to revert it",
     "revert:after-request": "the revert request is open, and not merged where it is automatic",
 }

@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gitops.commands.desk import Desk, desk
+from gitops.commands.desk import ATTEMPTS_FOR_A_PERSON, Desk, desk
 from gitops.errors import GitopsError
 from gitops.settings import Settings, required
+from pipelines.errors import ProjectError
 
 if TYPE_CHECKING:
     from gitops.promotion.candidate import Candidate
@@ -38,33 +39,52 @@ def notify(arguments: argparse.Namespace, settings: Settings) -> int:
     """The push becomes an event, unless it is none of ours."""
     from gitops import aws, git
     from gitops.events import notify as notifying
-    from pipelines import documents, models, project
 
     push = notifying.Push(arguments.branch, arguments.before, arguments.sha)
     if git.is_zero(push.sha):
         print(notifying.deleted(push))
-        return 0
-    # of that commit, not of the working tree: a bare repository has none
-    text = git.show(git.commit(push.sha), project.FILE)
-    if text is None:
-        raise GitopsError(f"{project.FILE}: is not in commit {push.sha[:12]}; it names the branch to listen to")
-    name = Path(project.FILE)
-    team = models.parse(project.Project, name, documents.load(name, text.decode("utf-8", errors="replace")))
-    ignored = notifying.ignored(push, team.git.branch)
+        return _count_ignored("HEAD", settings)
+    here = _announcer(git.commit(push.sha), settings)
+    ignored = notifying.ignored(push, here.team.git.branch)
     if ignored:
         print(ignored)
-        return 0
-    here = Desk(Path.cwd(), team, settings)
+        return _count_ignored(push.sha, settings)
     with aws.explained():
         target = notifying.Target(
             s3=here.client("s3"),
             events=here.client("events"),
             bucket=here.bucket,
-            bus=settings.bus or team.project,
-            project=team.project,
+            bus=settings.bus or here.team.project,
+            project=here.team.project,
         )
         notifying.notify(push, target)
     return 0
+
+
+def _count_ignored(commit: str, settings: Settings) -> int:
+    """Count it, if the environment says that there is a cloud to count in; always exit code 0."""
+    from gitops.events import notify as notifying
+
+    if settings.bucket or settings.bus:
+        try:
+            here = replace(_announcer(commit, settings), attempts=ATTEMPTS_FOR_A_PERSON)
+            notifying.count(here.client, here.team.project)
+        except ProjectError as error:  # nobody knows whose push it was
+            print(f"not counted: {error}")
+    return 0
+
+
+def _announcer(commit: str, settings: Settings) -> Desk:
+    """The project as the commit has it, not the working tree: a bare repository has none."""
+    from gitops import git
+    from pipelines import documents, models, project
+
+    text = git.show(commit, project.FILE)
+    if text is None:
+        raise GitopsError(f"{project.FILE}: is not in commit {commit[:12]}; it names the branch to listen to")
+    name = Path(project.FILE)
+    team = models.parse(project.Project, name, documents.load(name, text.decode("utf-8", errors="replace")))
+    return Desk(Path.cwd(), team, settings)
 
 
 def propose(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -6,7 +6,6 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from gitops import aws
-from gitops.delivery.order import Say
 from gitops.deployment import Deployment
 
 # Fields of a live variant that autoscaling owns: kept over an update, and never drift. Everything else is git's.
@@ -16,7 +15,7 @@ RETAINED: Mapping[str, Any] = {
     "RetainAllVariantProperties": True,
     "ExcludeRetainedVariantProperties": [{"VariantPropertyType": name} for name in OURS],
 }
-SERVICE = "application-autoscaling"
+SERVICE, NAMESPACE = "application-autoscaling", "sagemaker"
 DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 METRIC = "SageMakerVariantInvocationsPerInstance"  # invocations per minute and instance
 POLICY = "gitops-invocations"  # one name, so that putting it again changes it
@@ -25,16 +24,12 @@ Call = tuple[str, dict[str, Any]]  # a method of the client, and its arguments
 
 def calls(endpoint: str, variants: Iterable[str], desired: Deployment) -> Iterator[Call]:
     """What makes autoscaling as the deploy file asks, for each production variant: pure, and harmless twice."""
+    asked = desired.autoscaling
+    if asked is None:
+        yield from ended(endpoint, variants)
+        return
     for variant in variants:
-        target = {
-            "ServiceNamespace": "sagemaker",
-            "ResourceId": f"endpoint/{endpoint}/variant/{variant}",
-            "ScalableDimension": DIMENSION,
-        }
-        if desired.autoscaling is None:
-            yield "deregister_scalable_target", target
-            continue
-        asked = desired.autoscaling
+        target = _target(endpoint, variant)
         yield "register_scalable_target", {**target, "MinCapacity": asked.min, "MaxCapacity": asked.max}
         tracking = {
             "TargetValue": float(asked.invocations_per_instance),
@@ -51,19 +46,46 @@ def calls(endpoint: str, variants: Iterable[str], desired: Deployment) -> Iterat
         )
 
 
-def carry_out(client: Any, endpoint: str, asked: Iterable[Call], say: Say) -> bool:
-    """Make the calls; True if the service took them. Where there is none, as on localcloud, that is said in one line.
+def ended(endpoint: str, variants: Iterable[str]) -> Iterator[Call]:
+    """What takes these variants off autoscaling: pure. Their policies go with them, their instances stay."""
+    for variant in variants:
+        yield "deregister_scalable_target", _target(endpoint, variant)
 
-    `serving.instances` then is the number, so the release is deployed all the same.
+
+def given_up(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The variants of one endpoint config that are missing in another, or have another instance type there: pure.
+
+    SageMaker refuses an update that does so to a variant that is scaled.
     """
+    types = {one["VariantName"]: one["InstanceType"] for one in after["ProductionVariants"]}
+    return [
+        one["VariantName"]
+        for one in before["ProductionVariants"]
+        if types.get(one["VariantName"]) != one.get("InstanceType")
+    ]
+
+
+def registered(client: Any, endpoint: str, variants: Iterable[str]) -> list[str]:
+    """Those of the variants that are scaled, whoever asked for it."""
+    names = {_target(endpoint, variant)["ResourceId"]: variant for variant in variants}
+    found = client.describe_scalable_targets(ServiceNamespace=NAMESPACE, ResourceIds=list(names))
+    return [names[one["ResourceId"]] for one in found["ScalableTargets"] if one["ScalableDimension"] == DIMENSION]
+
+
+def carry_out(client: Any, asked: Iterable[Call]) -> None:
+    """Make the calls."""
     for method, arguments in asked:
         try:
             getattr(client, method)(**arguments)
         except ClientError as error:
-            if aws.code(error) == "UnsupportedOperation":
-                say(f"{endpoint}: autoscaling is not carried out here ({aws.message(error)}); serving.instances is")
-                return False
             # a target that was to go, and is gone, is as asked
             if method != "deregister_scalable_target" or aws.code(error) != "ObjectNotFoundException":
                 raise
-    return True
+
+
+def _target(endpoint: str, variant: str) -> dict[str, str]:
+    return {
+        "ServiceNamespace": NAMESPACE,
+        "ResourceId": f"endpoint/{endpoint}/variant/{variant}",
+        "ScalableDimension": DIMENSION,
+    }

@@ -54,22 +54,37 @@ class Converger:
 
     def _scale(self) -> None:
         """Tell Application Auto Scaling what git asks, or that it is over where it was told before."""
-        wanted, told = self.order.desired.autoscaling is not None, bool(self.endpoint.tag(SCALED))
-        client = self.cloud.service(autoscaling.SERVICE) if wanted or told else None
-        if client is None:
+        wanted = self.order.desired.autoscaling is not None
+        if not wanted and not self._told:
             return
         if policy.read(self.site.host, self.site.place.environment).paused:
             self.site.say(f"{self.endpoint.name}: not done: autoscaling; paused")
             return
         names = [variant["VariantName"] for variant in self.order.spec.config["ProductionVariants"]]
         calls = autoscaling.calls(self.endpoint.name, names, self.order.desired)
-        done = autoscaling.carry_out(client, self.endpoint.name, calls, self.site.say)
-        self.endpoint.scaled("yes" if done and wanted else "")
+        self.endpoint.scaled("yes")  # before the calls: after a crash somebody still knows that they may be made
+        autoscaling.carry_out(self.cloud.client(autoscaling.SERVICE), calls)
+        if not wanted:
+            self.endpoint.scaled("")
 
-    def _retained(self) -> Mapping[str, Any]:
-        """What an update leaves alone: the counts of an endpoint that autoscaling was told of, and still should be."""
-        told = self.order.desired.autoscaling is not None and bool(self.endpoint.tag(SCALED))
-        return autoscaling.RETAINED if told else {}
+    @property
+    def _told(self) -> bool:
+        """True if Application Auto Scaling was told of this endpoint."""
+        return bool(self.endpoint.tag(SCALED))
+
+    def _hand_over(self) -> Mapping[str, Any]:
+        """What the update leaves alone: the counts of an endpoint that autoscaling was told of, and still should be.
+
+        A variant that the update takes away, or gives another instance type, is taken off autoscaling before it.
+        """
+        if not self._told:
+            return {}
+        names = autoscaling.given_up(self.endpoint.config(), self.order.spec.config)
+        if names:
+            ended = autoscaling.ended(self.endpoint.name, names)
+            autoscaling.carry_out(self.cloud.client(autoscaling.SERVICE), ended)
+            self.site.say(f"{self.endpoint.name}: off autoscaling for the update: {', '.join(names)}")
+        return autoscaling.RETAINED if self.order.desired.autoscaling else {}
 
     def _act(self, action: Action, observed: Observed | None) -> None:
         """Make the one call the action names, unless policy or a newer commit says otherwise."""
@@ -95,7 +110,7 @@ class Converger:
         if action.kind not in {Kind.REFUSE, Kind.NOTHING, Kind.CLOSED}:
             return
         if observed and observed.attempted(self.order.spec.digest):
-            for line in excerpt.last_words(self.cloud.service("logs"), self.endpoint.name, observed.attempt_modified):
+            for line in excerpt.last_words(self.cloud.client("logs"), self.endpoint.name, observed.attempt_modified):
                 self.site.say(f"{self.endpoint.name}: log: {line}")
         raise RejectedError(action.reason) if action.kind is Kind.CLOSED else GitopsError(action.reason)
 
@@ -109,7 +124,7 @@ class Converger:
     def _permit(self, action: Action, found: Live | None, rules: Policy, back: bool) -> None:
         """HeldError where the policy says not now, or that drift is only reported."""
         name = self.order.spec.endpoint
-        why = policy.held(rules, self.site.clock.now(), back)
+        why = policy.held(rules, self.endpoint.lease.now(), back)
         if why:
             raise HeldError(f"{name}: not done: {action.kind} ({action.reason}); {why}")
         if action.kind is not Kind.DRIFT or found is None or rules.drift == "heal":
@@ -132,4 +147,4 @@ class Converger:
             self.endpoint.create(spec)
             return
         before = Verifier(self.cloud, self.order, self.endpoint, self.site.say).before()
-        self.endpoint.update(spec, before, self._retained())
+        self.endpoint.update(spec, before, self._hand_over())

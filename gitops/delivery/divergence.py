@@ -1,6 +1,6 @@
 """What is live differs from git though git did not change: F35, or a hand at the console. What then, is policy."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,6 @@ from gitops.delivery.order import Order, Site
 from gitops.deployment import VARIANT, Release
 from gitops.errors import GitopsError
 from gitops.hosts import Change, Host
-
-# what UpdateEndpointWeightsAndCapacities changes, beside where the config has it
-CHANGEABLE = {"DesiredInstanceCount": "InitialInstanceCount", "DesiredWeight": "InitialVariantWeight"}
 
 
 @dataclass(frozen=True)
@@ -51,22 +48,6 @@ def live(sagemaker: Any, config: Mapping[str, Any]) -> Live:
         if not aws.missing(error):
             raise
         return Live(config, {})
-
-
-def by_hand(config: Mapping[str, Any], variants: Iterable[Mapping[str, Any]], delegated: Collection[str]) -> list[str]:
-    """Where the live `variants` (DescribeEndpoint) differ from their config in what can be changed without one: pure.
-
-    `delegated` fields belong to somebody else, and are no drift.
-    """
-    asked = {variant["VariantName"]: variant for variant in config["ProductionVariants"]}
-    found = []
-    for variant in variants:
-        name = variant["VariantName"]
-        for live, initial in CHANGEABLE.items():
-            wanted = asked[name][initial]
-            if live in variant and live not in delegated and variant[live] != wanted:
-                found.append(f"{name}: {live} is {variant[live]:g}, git asks for {wanted:g}")
-    return found
 
 
 def propose(site: Site, order: Order, found: Live) -> None:

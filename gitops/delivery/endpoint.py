@@ -23,6 +23,7 @@ ATTEMPT_P99 = "gitops:attempt-p99-ms"  # of what served before, to compare the a
 VERIFIED_CONFIG = "gitops:verified-config"
 VERIFIED_COMMIT = "gitops:verified-commit"  # where git asked for it
 VERIFIED_P99 = "gitops:verified-p99-ms"  # of its golden requests, seen from the build that verified it
+HEAL_NOTED = "gitops:heal"  # which drift was put back, and LastModifiedTime when that was noted
 SCALED = "gitops:scaled"  # not empty: this program registered it with Application Auto Scaling
 FENCE = "gitops:fence"
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 15.0  # seconds between two looks at an endpoint
@@ -67,8 +68,9 @@ class Endpoint:
         return dict(self.sagemaker.describe_endpoint_config(EndpointConfigName=name))
 
     def variants(self) -> list[dict[str, Any]]:
-        """What DescribeEndpoint says of each production variant."""
-        return list(self._there().get("ProductionVariants", []))
+        """What DescribeEndpoint says of each variant, shadow variants too."""
+        described = self._there()
+        return [*described.get("ProductionVariants", []), *described.get("ShadowProductionVariants", [])]
 
     @property
     def fence(self) -> int:
@@ -152,9 +154,37 @@ class Endpoint:
 
     def scaled(self, value: str) -> None:
         """Remember whether somebody has to be told when autoscaling is no longer asked for."""
+        self._tell(SCALED, value)
+
+    def _tell(self, key: str, value: str) -> None:
+        """A tag, written only where it is news."""
         described = self._there()
-        if self._tags(described).get(SCALED, "") != value:
-            self._note(described, **{SCALED: value})
+        if self._tags(described).get(key, "") != value:
+            self._note(described, **{key: value})
+
+    def adjust(self, rows: list[dict[str, Any]], note: str) -> None:
+        """Note what is put back, then UpdateEndpointWeightsAndCapacities: other instances and weights, same config."""
+        described = self._there()
+        self._note(described, **{HEAL_NOTED: f"{note} {described['LastModifiedTime'].isoformat()}"})
+        crash.point("heal:after-note")
+        self.lease.keep()
+        try:
+            self.sagemaker.update_endpoint_weights_and_capacities(
+                EndpointName=self.name, DesiredWeightsAndCapacities=rows
+            )
+        except ClientError:
+            self.healed()  # refused, so nothing was tried
+            raise
+        crash.point("heal:after-call")
+
+    def tried(self, note: str) -> bool:
+        """True if just this was put back before, and the call arrived (a crash may come between note and call)."""
+        noted, _, modified = self.tag(HEAL_NOTED).partition(" ")
+        return noted == note and modified != self._there()["LastModifiedTime"].isoformat()
+
+    def healed(self) -> None:
+        """Instances and weights are as asked: the next drift is a new one."""
+        self._tell(HEAL_NOTED, "")
 
     def delete(self) -> None:
         """DeleteEndpoint: only ever of one that serves nothing."""

@@ -21,16 +21,12 @@ class RejectedError(GitopsError):
 
 @dataclass(frozen=True)
 class Cloud:
-    """The AWS clients a reconcile needs; `client` makes those that few need, and without it less is said."""
+    """The AWS clients a reconcile needs; `client` makes those that few need."""
 
     sagemaker: Any
     runtime: Any
     s3: Any
-    client: Callable[[str], Any] | None = None
-
-    def service(self, name: str) -> Any:
-        """The client of that service; None if nobody can make one."""
-        return self.client(name) if self.client else None
+    client: Callable[[str], Any]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 
 from gitops import aws, deployment, policy, specs
 from gitops.clock import SYSTEM, Clock
-from gitops.delivery import approval, autoscaling, divergence, golden, lease, revert
+from gitops.delivery import approval, golden, lease, revert
+from gitops.delivery.capacity import Capacity
 from gitops.delivery.converge import Converger, HeldError
 from gitops.delivery.endpoint import VERIFIED_COMMIT, Endpoint
 from gitops.delivery.order import Cloud, Order, RejectedError, Site
@@ -109,9 +110,6 @@ class Reconciler:
         crash.point("reconcile:before-verify")
         p99_ms = Verifier(self.cloud, order, endpoint, self.say).prove()
         crash.point("reconcile:after-verify")
-        delegated = autoscaling.DELEGATED if order.desired.autoscaling else ()
-        for line in divergence.by_hand(order.spec.config, endpoint.variants(), delegated):
-            self.say(f"{order.spec.endpoint}: drift: {line}; it was changed by hand, and stays until the next update")
         endpoint.settle(order.spec.config["EndpointConfigName"], self.commit, p99_ms)
         crash.point("reconcile:after-tags")
         if release and self.place.environment == approval.ENVIRONMENT:
@@ -119,6 +117,7 @@ class Reconciler:
             for line in approval.strays(self.cloud.sagemaker, release):
                 self.say(line)
         crash.point("reconcile:after-approve")
+        Capacity(self.cloud, self.site, order, endpoint, self.seconds).settle()
 
     def _ask_back(self, order: Order, endpoint: Endpoint, error: RejectedError) -> None:
         """A revert request; what hinders it is said, and does not hide why it is needed."""
@@ -132,11 +131,10 @@ class Reconciler:
     def _alarms(self, order: Order) -> str:
         """The alarms that watched the rollout, in words; which of them is in alarm now, where CloudWatch says so."""
         names = order.desired.rollout.alarms
-        cloudwatch = self.cloud.service("cloudwatch") if names else None
-        if cloudwatch is None:
-            return ", ".join(names) or "none watched"
+        if not names:
+            return "none watched"
         try:
-            answer = cloudwatch.describe_alarms(AlarmNames=list(names))
+            answer = self.cloud.client("cloudwatch").describe_alarms(AlarmNames=list(names))
         except ClientError:
             return ", ".join(names)
         states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in answer["MetricAlarms"]}

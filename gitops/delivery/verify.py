@@ -8,6 +8,7 @@ from gitops.delivery.order import Cloud, Order, RejectedError, Say
 from gitops.deployment import VARIANT
 from gitops.errors import GitopsError
 
+SCALING_SECONDS = 900.0  # for which a change of the number of instances is waited for
 NOISE_MS = 5.0  # a p99 that is worse by less is no regression: it is measured over a network
 
 
@@ -28,9 +29,9 @@ class Verifier:
         spec, name = self.order.spec, self.order.spec.endpoint
         found = [self._ask(variant["VariantName"]) for variant in spec.config["ProductionVariants"]]
         self._compare()
-        observed = (
-            self.endpoint.observe()
-        )  # again: golden requests prove nothing of a config that was replaced meanwhile
+        # again: golden requests prove nothing of a config that was replaced meanwhile; autoscaling may be at work
+        clock = self.endpoint.clock
+        observed = self.endpoint.wait(clock.monotonic() + SCALING_SECONDS, lambda line: None)
         if not observed or (observed.status, observed.config) != ("InService", spec.config["EndpointConfigName"]):
             raise GitopsError(f"{name}: was changed while it was verified; reconcile again")
         count = sum(asked for asked, _ in found)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from gitops import git
 from gitops.errors import GitopsError
 from gitops.events import changes, source
@@ -16,6 +18,7 @@ from pipelines import crash
 
 EVENT_SOURCE = "gitops.commit"
 DETAIL_TYPE = "Commit"
+IGNORED = "IgnoredPushes"  # a metric in the namespace that is the project's name
 TRIES = 4
 Say = Callable[[str], None]
 
@@ -50,6 +53,16 @@ def ignored(push: Push, branch: str) -> str:
     if push.branch.removeprefix("refs/heads/") == branch:
         return ""
     return f"ignored: {push.branch} is not {branch}, the branch project.yml names"
+
+
+def count(client: Callable[[str], Any], project: str, say: Say = print) -> None:
+    """One more in the metric IgnoredPushes of the project's namespace; what hinders that is said, and is no failure."""
+    try:
+        client("cloudwatch").put_metric_data(
+            Namespace=project, MetricData=[{"MetricName": IGNORED, "Value": 1.0, "Unit": "Count"}]
+        )
+    except (ClientError, BotoCoreError) as error:
+        say(f"not counted: {error}")
 
 
 def detail(push: Push, project: str) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gitops import deployment, git
+from gitops import aws, deployment, git
 from gitops.deployment import Release
+from gitops.errors import GitopsError
 from gitops.oncall import catalogue, history
 from gitops.oncall.catalogue import Config
 
@@ -88,7 +89,11 @@ class Collector:
     def run(self, act: bool, keep: int = KEEP, hours: float = HOURS) -> Sweep:
         """Say what nothing references and, if `act`, delete it."""
         prefix = f"{self.project}-"
-        young = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)
+        # SageMaker's clock made the times that this is compared with; this machine's may be days ahead
+        now = aws.told(self.sagemaker.list_endpoints(MaxResults=1))
+        if now is None:
+            raise GitopsError("SageMaker answered without a date, so nobody knows what is young; nothing is deleted")
+        young = now + dt.timedelta(seconds=1) - dt.timedelta(hours=max(hours, 0.0))  # the date is cut to the second
         models = catalogue.models(self.sagemaker, prefix)  # before the configs: one made meanwhile uses none of these
         configs = catalogue.configs(self.sagemaker, prefix)
         needed = References(

@@ -22,6 +22,7 @@ from pipelines.errors import ProjectError
 
 HEADER = ("environment", "model", "desired", "live", "sync", "health", "age", "traffic", "p99")
 UNKNOWN = "unknown"
+DIGEST = "[0-9a-f]{6,64}"  # at the end of a branch's name
 SHOWN = 4  # differences that are told; one of the release alone is two
 
 
@@ -39,7 +40,7 @@ class Row:
     reason: str = ""  # of the last attempt or rollback, or why nothing is known
     model_made: str = ""  # when what is live was registered, ISO 8601
     data_locked: str = ""  # when its data lock was last changed, ISO 8601
-    requests: tuple[str, ...] = ()  # open promotions and rollbacks: title and URL
+    requests: tuple[str, ...] = ()  # open, of whatever kind: title and URL
     held: str = ""  # frozen or paused, and why
     p99_ms: str = ""  # of the golden requests when what is live was verified, seen from that build
 
@@ -130,11 +131,24 @@ def asked(found: Sequence[Row], connect: Callable[[], Host], now: dt.datetime | 
     except ProjectError as error:
         return list(found), str(error)
 
-    def theirs(each: Row) -> tuple[str, ...]:
-        branch = re.compile(rf"[a-z]+/{re.escape(each.environment)}/{re.escape(each.model)}[-/]")
-        return tuple(f"{one.title} ({one.url})" for one in every if branch.match(one.branch))
+    begun: set[str] = set()  # the models whose first environment was passed
+    rows = []
+    for each in found:
+        named = _branches(each, first=each.model not in begun)
+        begun.add(each.model)
+        theirs = tuple(f"{one.title} ({one.url})" for one in every if named.fullmatch(one.branch))
+        rows.append(replace(each, requests=theirs, held=holds[each.environment]))
+    return rows, ""
 
-    return [replace(each, requests=theirs(each), held=holds[each.environment]) for each in found], ""
+
+def _branches(row: Row, first: bool) -> re.Pattern[str]:
+    """The branches of every request about this row; of its model's data and newest release too, where it is `first`."""
+    model, environment = re.escape(row.model), re.escape(row.environment)
+    # promote, rollback, revert, drift, teardown; and an image, which is for all models of the environment
+    kinds = [rf"[a-z]+/{environment}/{model}(?:-{DIGEST}|/.+)", rf"image/{environment}-{DIGEST}"]
+    if first:
+        kinds.append(rf"(?:release|data)/{model}-{DIGEST}")
+    return re.compile("|".join(kinds))
 
 
 def table(found: Iterable[Row], silence: str = "", now: dt.datetime | None = None) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..autoscaling import targets
 from . import capture, endpoint_configs, tags
 from .fleet import Fleet
 from .guardrails import PLAIN
@@ -192,6 +193,7 @@ def _delete(cloud: "Cloud", endpoint: Endpoint) -> None:
     with lock(cloud):
         table(cloud, TABLE).pop(endpoint.name, None)
         tags.forget(cloud, endpoint.arn)
+    targets.forget(cloud, endpoint.name)
 
 
 def _emit(cloud: "Cloud", endpoint: Endpoint) -> None:

@@ -4,7 +4,6 @@ One instance is `localhost`. Several are 127.0.0.1, 127.0.0.2 and so on, names t
 """
 
 import shutil
-import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import ports
 from .container import Launch, Outcome
 from .container import run as run_container
 from .store import Row
@@ -52,7 +52,7 @@ def instances(base: Path, count: int) -> list[Instance]:
     if count == 1:
         return [Instance(1, Layout(base), (HOST,), {})]
     hosts = tuple(f"127.0.0.{number}" for number in range(1, count + 1))
-    port = {"MASTER_PORT": str(_free_port())}
+    port = {"MASTER_PORT": str(ports.free())}
     return [Instance(number, Layout(base / f"algo-{number}"), hosts, port) for number in range(1, count + 1)]
 
 
@@ -100,9 +100,3 @@ def run(cloud: "Cloud", launches: Sequence[Launch], observe: Callable[[list[str]
     with ThreadPoolExecutor(len(launches)) as threads:
         outcomes = list(threads.map(one, launches))
     return [*failed, *outcomes][0]
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

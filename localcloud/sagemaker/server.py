@@ -2,7 +2,6 @@
 
 import secrets
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from .. import ports
 from ..service import CloudError
 from . import archives, transfers
 from .container import FLUSH_SECONDS, Lines, inside
@@ -133,7 +133,7 @@ class Server:
         files = image.folder(self._cloud)
         if not image.command:
             raise ServerError(f"The image {self.spec.container['Image']} has no command that serves; see images.yml.")
-        port = _free_port()
+        port = ports.free()
         own = {name: inside(value, self._base) for name, value in self.spec.container.get("Environment", {}).items()}
         env = {
             **self._cloud.environment(),
@@ -207,10 +207,3 @@ class Server:
         if lines:
             group, stream = self.spec.log
             self._cloud.log(group, f"{stream}/{self._name}", lines)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ..autoscaling import targets
 from . import endpoint_configs, endpoints, guard, guardrails
 from .deployment import STUCK, Deployment
 from .fleet import Fleet
@@ -21,6 +22,7 @@ def update_endpoint(cloud: "Cloud", request: Row) -> Row:
     with lock(cloud):
         endpoint, serving = endpoints.changeable(cloud, request["EndpointName"], STUCK)
         config = _retained(endpoint_configs.find(cloud, request["EndpointConfigName"]), serving, request)
+        _refuse_scaled(cloud, endpoint.name, serving.config, config)
         policy = _policy(asked or PLAIN, serving.config, config) if endpoint.shifted is None else PLAIN
         deployment = Deployment(cloud, endpoint, serving, config, policy)
         endpoint.configs.add(config["EndpointConfigName"])
@@ -42,6 +44,19 @@ def _asked(cloud: "Cloud", request: Row) -> Config | None:
     with lock(cloud):
         last: Config | None = endpoints.find(cloud, request["EndpointName"]).row.get(LAST)
     return last
+
+
+def _refuse_scaled(cloud: "Cloud", name: str, old: Row, new: Row) -> None:
+    """What is scaled automatically keeps its instance type, and stays."""
+    before, after = (
+        {row["VariantName"]: row["InstanceType"] for row in one["ProductionVariants"]} for one in (old, new)
+    )
+    scaled = targets.registered(cloud, name, before, after)
+    if scaled:
+        raise invalid(
+            f'The variant(s) "{", ".join(scaled)}" must be deregistered as a scalable target with AWS Auto Scaling '
+            "before they can be removed or have their instance type modified."
+        )
 
 
 def _policy(asked: Config, old: Row, new: Row) -> Config:

@@ -4,6 +4,9 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from email.utils import format_datetime
 from pathlib import Path
 
 from gitops import deployment, specs
@@ -17,6 +20,21 @@ from tests.gitops.serving import Registry
 
 ROLE = "arn:aws:iam::123456789012:role/serving"
 FILE = {environment: f"deploy/{environment}/ncf.yml" for environment in ("staging", "production")}
+
+
+class Elsewhen:
+    """S3, whose clock stands at another time: the date of its answers says so."""
+
+    def __init__(self, s3, moment: datetime) -> None:
+        self.s3, self.moment = s3, moment
+
+    def __getattr__(self, name: str):
+        return getattr(self.s3, name)
+
+    def put_object(self, **request):
+        answer = self.s3.put_object(**request)
+        answer["ResponseMetadata"]["HTTPHeaders"]["date"] = format_datetime(self.moment)
+        return answer
 
 
 class Team:
@@ -46,6 +64,10 @@ class Team:
             seconds=60,
             say=self.said.append,
         )
+
+    def reconciler_at(self, moment: datetime) -> Reconciler:
+        """A deploy build at another time, by S3's clock."""
+        return replace(self.reconciler(), cloud=replace(self.clients, s3=Elsewhen(self.clients.s3, moment)))
 
     def policy(self, text: str, environment: str = "staging") -> str:
         """Commit the environment's policy."""

@@ -66,8 +66,8 @@ class Scene(Delivery):
             for message in messages:
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
 
-    def run(self, crash_at: str = "", seconds: float | None = None) -> int:
-        """Run the command in a checkout of main; its exit code. `seconds`: killed after as many."""
+    def begin(self, crash_at: str = "", **more: str) -> subprocess.Popen[str]:
+        """Start the command in a checkout of main, with `more` variables."""
         self.clone.git("pull", "--quiet", "--ff-only", "origin", "main")
         variables = {
             **self.cloud.environment,
@@ -79,11 +79,16 @@ class Scene(Delivery):
             "PATH": os.environ["PATH"],
             **self.variables(),
             **({crash.VARIABLE: crash_at} if crash_at else {}),
+            **more,
         }
         command = [sys.executable, "-m", *self.command]
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command, cwd=self.clone.root, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
+
+    def run(self, crash_at: str = "", seconds: float | None = None, **more: str) -> int:
+        """Run the command; its exit code. `seconds`: killed after as many."""
+        process = self.begin(crash_at, **more)
         try:
             self.output = process.communicate(timeout=seconds)[0]
         except subprocess.TimeoutExpired:
@@ -213,6 +218,22 @@ class Reject(Update):
         super().prepare()
 
 
+class Heal(Update):
+    """Somebody gave the endpoint of production another instance."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        assert self.run() == 0, self.output
+        name = f"{self.name}-ncf-{self.environment}"
+        rows = [{"VariantName": "main", "DesiredInstanceCount": 2}]
+        self.sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=rows)
+        self.sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1})
+
+    def tell(self) -> dict:
+        described = self.sagemaker.describe_endpoint(EndpointName=f"{self.name}-ncf-{self.environment}")
+        return {"instances": described["ProductionVariants"][0]["CurrentInstanceCount"], **super().tell()}
+
+
 class Start(Scene):
     """The real pipeline, whose data cannot be read: the execution fails, and is continued by a run after that."""
 
@@ -284,6 +305,7 @@ SCENES: dict[str, Callable[..., Scene]] = {
     "host": Propose,
     "reconcile": Update,
     "revert": Reject,
+    "heal": Heal,
     "start:after-retry": Retry,
 }
 undisturbed: dict[object, tuple[int, dict]] = {}

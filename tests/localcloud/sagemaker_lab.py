@@ -25,7 +25,7 @@ def archive(files: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def until(look: Callable[[], Any], seconds: float = 20.0) -> Any:
+def until(look: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What `look` finds, once it finds anything."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -1,12 +1,9 @@
 """What is live without git's leave, and when git's word waits: drift, freezes and pauses on a real localcloud."""
 
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from gitops import ledger
-from gitops.clock import Clock
-from gitops.delivery import autoscaling, divergence
 from tests.gitops.team import FILE, served
 
 
@@ -61,15 +58,6 @@ def test_drift_that_was_proposed_and_merged_is_what_git_says(team, registry):
     assert team.endpoint()["LastModifiedTime"] == modified
 
 
-def test_instances_and_weights_changed_by_hand_are_drift_unless_they_are_delegated():
-    config = {"ProductionVariants": [{"VariantName": "main", "InitialInstanceCount": 1, "InitialVariantWeight": 1.0}]}
-    live = [{"VariantName": "main", "DesiredInstanceCount": 3, "DesiredWeight": 0.5}]
-    count, weight = divergence.by_hand(config, live, ())
-    assert count == "main: DesiredInstanceCount is 3, git asks for 1"
-    assert weight == "main: DesiredWeight is 0.5, git asks for 1"
-    assert divergence.by_hand(config, live, autoscaling.DELEGATED) == [weight]
-
-
 def test_f35_what_was_approved_outside_git_is_reported_and_not_deployed(team, registry):
     served_now, newer = registry.release(), registry.release()
     team.write(served_now, "production")
@@ -80,22 +68,21 @@ def test_f35_what_was_approved_outside_git_is_reported_and_not_deployed(team, re
     assert team.serving(served_now, "production")["version"] == str(served_now.version)
 
 
-SATURDAY = Clock(now=lambda: datetime(2026, 11, 21, 12, tzinfo=UTC))
-WEDNESDAY = Clock(now=lambda: datetime(2026, 11, 18, 12, tzinfo=UTC))
+SATURDAY = datetime(2026, 11, 21, 12, tzinfo=UTC)
+WEDNESDAY = datetime(2026, 11, 18, 12, tzinfo=UTC)
 FROZEN = "freeze: {zone: UTC, weekly: [{start: sat 00:00, end: sun 00:00, reason: the weekend}]}\n"
 
 
 def test_a_freeze_holds_a_new_release_back_and_lets_a_rollback_pass(team, registry):
     first, second = served(team, registry)
     team.policy(FROZEN)
-    frozen = replace(team.reconciler(), clock=SATURDAY)
-    assert frozen.all() == []
+    assert team.reconciler_at(SATURDAY).all() == []
     assert any("not done: update" in line and "frozen until sun 00:00 (UTC): the weekend" in line for line in team.said)
     assert team.serving(first)["version"] == str(first.version)
-    assert replace(team.reconciler(), clock=WEDNESDAY).all() == []
+    assert team.reconciler_at(WEDNESDAY).all() == []
     assert team.serving(second)["version"] == str(second.version)
     team.write(first)
-    assert replace(team.reconciler(), clock=SATURDAY).all() == []
+    assert team.reconciler_at(SATURDAY).all() == []
     assert team.serving(first)["version"] == str(first.version)
 
 

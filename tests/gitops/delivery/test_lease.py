@@ -3,7 +3,7 @@
 import threading
 import uuid
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 
 import pytest
@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from gitops.clock import Clock
 from gitops.delivery.lease import Lease, Store
 from gitops.errors import GitopsError
+from tests.gitops.team import Elsewhen
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +123,42 @@ def test_s3s_clock_going_back_frees_nothing(store):
         taken(replace(store, s3=Shifted(store.s3, -3600)), "b")
 
 
+def test_a_dead_lease_from_s3s_future_is_taken_when_it_stayed_the_same_for_as_long_as_it_holds(store):
+    """S3's clock went back an hour: the lease grows no older, and nobody renews it."""
+    dead = taken(store, seconds=60)
+    waiting = Hand()
+    second = Lease(replace(store, s3=Shifted(store.s3, -3600)), "b", clock=waiting.clock())
+    second.acquire(0, 90)
+    assert (second.number, 60 < waiting.seconds - 1000 < 62) == (dead.number + 1, True)
+
+
+def test_a_lease_that_is_renewed_is_never_taken_however_often_somebody_looks(store):
+    first, looks = taken(store, seconds=60), Hand()
+
+    def sleep(seconds: float) -> None:
+        looks.move(seconds)
+        if (looks.seconds - 1000) % 20 == 0:  # as often as its holder writes it
+            first.renew()
+
+    waiting = Clock(monotonic=lambda: looks.seconds, sleep=sleep)
+    with pytest.raises(GitopsError, match="is at work"):
+        Lease(store, "b", clock=waiting).acquire(0, 200)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_the_time_is_s3s_whatever_a_holder_thinks(store, hours):
+    hand = Hand()
+    lease = Lease(replace(store, s3=Elsewhen(store.s3, NOON)), "a", clock=hand.clock())
+    lease.acquire(0, 0)
+    hand.move(5)
+    assert lease.now() == NOON + timedelta(seconds=5)
+    hand.move(3600 * hours)  # and where its own clock jumped, S3 is asked again
+    assert lease.now() == NOON
+
+
+NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
+
+
 def test_a_lease_that_is_kept_is_written_again_after_a_third_of_it(store):
     hand = Hand()
     lease = Lease(store, "a", seconds=60, clock=hand.clock())
@@ -228,3 +265,34 @@ def test_an_object_that_is_no_lease_refuses(store):
     store.s3.put_object(Bucket=store.bucket, Key=store.key, Body=b"[]")
     with pytest.raises(GitopsError, match="is no lease"):
         taken(store)
+
+
+def test_who_looked_before_a_sign_of_life_does_not_take_over_after_it(store):
+    """The waiter's look said that the lease is over; its holder, alive after all, wrote before the waiter did."""
+    first = taken(store)
+
+    class Late(Shifted):
+        def put_object(self, **request):
+            if "IfMatch" in request:
+                first.renew()
+            return super().put_object(**request)
+
+    with pytest.raises(GitopsError, match="is at work"):
+        taken(replace(store, s3=Once(Late(store.s3, 100), store.s3)), "b")
+    first.renew()
+
+
+class Once:
+    """One S3 for the first look, and another one for what comes after the first write that was refused."""
+
+    def __init__(self, first, then) -> None:
+        self.s3, self.then = first, then
+
+    def get_object(self, **request):
+        return self.s3.get_object(**request)
+
+    def put_object(self, **request):
+        try:
+            return self.s3.put_object(**request)
+        finally:
+            self.s3 = self.then if "IfMatch" in request else self.s3

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gitops.clock import Clock
+from gitops.delivery import autoscaling
 from gitops.delivery.endpoint import FENCE, Endpoint
 from gitops.delivery.lease import Store
 from gitops.errors import GitopsError
@@ -116,54 +117,69 @@ def test_f43_a_rollback_that_failed_freezes_the_endpoint_and_names_recover(team,
     assert broken.calls == []
 
 
-def test_autoscaling_that_nobody_answers_is_said_and_instances_is_carried_out(team, registry):
-    team.write(registry.release(), autoscaling="{min: 1, max: 4, invocations_per_instance: 750}")
-    assert team.reconcile() == []
-    assert any("autoscaling is not carried out here" in line and "serving.instances is" in line for line in team.said)
-    team.write(registry.release())
-    assert team.reconcile() == []
+def scaled(team) -> dict[str, tuple[int, int]]:
+    """What Application Auto Scaling was told of the staging endpoint: limits by variant."""
+    name = f"endpoint/{team.name}-ncf-staging/variant"
+    ids = [f"{name}/{variant}" for variant in ("main", "challenger")]
+    found = team.clients.client(autoscaling.SERVICE).describe_scalable_targets(
+        ServiceNamespace="sagemaker", ResourceIds=ids
+    )["ScalableTargets"]
+    return {one["ResourceId"].rpartition("/")[2]: (one["MinCapacity"], one["MaxCapacity"]) for one in found}
 
 
-class Scaling(Counting):
-    """Application Auto Scaling as it answers, and an UpdateEndpoint that notes what it was told to keep."""
+def unscaled(team) -> None:
+    """Git asks for no autoscaling any more."""
+    path = team.repository.root / FILE["staging"]
+    kept = [line for line in path.read_text().splitlines(keepends=True) if not line.startswith("autoscaling:")]
+    team.repository.commit({FILE["staging"]: "".join(kept)})
 
-    def __init__(self, sagemaker) -> None:
-        super().__init__(sagemaker)
-        self.kept: list[dict] = []
-        self.targets: dict[str, dict] = {}
 
-    def update_endpoint(self, **request):
-        self.kept.append({key: request.pop(key) for key in list(request) if "Retain" in key})
-        return self.sagemaker.update_endpoint(**request)
-
-    def register_scalable_target(self, **request):
-        self.targets[request["ResourceId"]] = {"min": request["MinCapacity"], "max": request["MaxCapacity"]}
-
-    def put_scaling_policy(self, **request):
-        self.targets[request["ResourceId"]]["policy"] = request["TargetTrackingScalingPolicyConfiguration"]
-
-    def deregister_scalable_target(self, **request):
-        del self.targets[request["ResourceId"]]
+ASKED = {"autoscaling": "{min: 1, max: 4, invocations_per_instance: 750}"}
 
 
 def test_instances_that_autoscaling_owns_are_kept_over_an_update_and_given_back_after_it(team, registry):
-    scaling = Scaling(team.clients.sagemaker)
-    cloud = replace(team.clients, sagemaker=scaling, client=lambda name: scaling)
-    asked = {"autoscaling": "{min: 1, max: 4, invocations_per_instance: 750}"}
-    for _ in range(2):
-        team.write(registry.release(), **asked)
-        assert replace(team.reconciler(), cloud=cloud).all() == []
-    (target,) = scaling.targets.items()
-    assert target[0] == f"endpoint/{team.name}-ncf-staging/variant/main"
-    assert target[1]["policy"]["TargetValue"] == 750
-    (kept,) = scaling.kept
-    excluded = [each["VariantPropertyType"] for each in kept["ExcludeRetainedVariantProperties"]]
-    assert (kept["RetainAllVariantProperties"], excluded) == (True, ["DesiredWeight", "DataCaptureConfig"])
+    team.write(registry.release(), **ASKED)
+    assert team.reconcile() == []
+    assert scaled(team) == {"main": (1, 4)}
+    name = team.endpoint()["EndpointName"]
+    policies = team.clients.client(autoscaling.SERVICE).describe_scaling_policies(
+        ServiceNamespace="sagemaker", ResourceId=f"endpoint/{name}/variant/main"
+    )["ScalingPolicies"]
+    assert [one["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] for one in policies] == [750]
+    rows = [{"VariantName": "main", "DesiredInstanceCount": 3}]  # as autoscaling does
+    team.clients.sagemaker.update_endpoint_weights_and_capacities(EndpointName=name, DesiredWeightsAndCapacities=rows)
+    team.write(registry.release(), **ASKED)
+    assert team.reconcile() == []
+    assert team.endpoint()["ProductionVariants"][0]["CurrentInstanceCount"] == 3
+    unscaled(team)
     team.policy("paused: true\nreason: an incident\n")
-    assert replace(team.reconciler(), cloud=cloud).all() == []
+    assert team.reconcile() == []
     assert any("not done: autoscaling; paused" in line for line in team.said)
     team.policy("paused: false\n")
-    text = (team.repository.root / FILE["staging"]).read_text().replace(f"autoscaling: {asked['autoscaling']}\n", "")
-    team.repository.commit({FILE["staging"]: text})
-    assert replace(team.reconciler(), cloud=cloud).all() == []
-    assert scaling.targets == {}
+    assert team.reconcile() == []
+    assert (scaled(team), team.endpoint()["ProductionVariants"][0]["CurrentInstanceCount"]) == ({}, 1)
+
+
+@pytest.mark.heavy
+def test_what_is_scaled_gets_another_instance_type_and_is_scaled_again(team, registry):
+    release = registry.release()
+    challenger = json.dumps({"release": registry.release().model_dump(), "share": 0.25})
+    team.write(release, challenger=challenger, **ASKED)
+    assert team.reconcile() == []
+    assert set(scaled(team)) == {"main", "challenger"}
+    larger = "{mode: realtime, instance_type: ml.c6i.xlarge, instances: 1}"
+    team.write(release, challenger="null", serving=larger, **ASKED)
+    assert team.reconcile() == []
+    assert any("off autoscaling for the update: main, challenger" in line for line in team.said)
+    assert scaled(team) == {"main": (1, 4)}
+
+
+@pytest.mark.heavy
+def test_a_variant_that_somebody_had_scaled_without_git_is_taken_off_and_its_instances_put_back(team, registry):
+    team.write(registry.release())
+    assert team.reconcile() == []
+    target = {"ServiceNamespace": "sagemaker", "ScalableDimension": autoscaling.DIMENSION}
+    target["ResourceId"] = f"endpoint/{team.endpoint()['EndpointName']}/variant/main"
+    team.clients.client(autoscaling.SERVICE).register_scalable_target(**target, MinCapacity=2, MaxCapacity=3)
+    assert team.reconcile() == []
+    assert (scaled(team), team.endpoint()["ProductionVariants"][0]["CurrentInstanceCount"]) == ({}, 1)

@@ -6,6 +6,7 @@ import sys
 import threading
 import uuid
 import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from gitops.errors import GitopsError
 from gitops.events import notify, source
 from gitops.events.notify import Push, Target
-from tests.gitops.repository import project
+from tests.gitops.repository import PROJECT, project
 
 ROOT = Path(__file__).parents[3]
 ZERO = "0" * 40
@@ -162,8 +163,8 @@ def test_an_entry_refused_for_good_is_an_error_that_names_the_bus(target):
         notify.put(Target(target.s3, Bus(failures=99), "b", "film-recommender", "p"), {"sha": "1"})
 
 
-def command(cwd: Path, *arguments: str) -> subprocess.CompletedProcess:
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(cwd)}
+def command(cwd: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(cwd), **more}
     return subprocess.run(
         [sys.executable, "-m", "gitops", "notify", *arguments],
         cwd=cwd,
@@ -185,6 +186,31 @@ def test_f05_another_branch_is_ignored_in_one_line(repository, branch):
 def test_f05_a_deleted_branch_is_ignored_in_one_line(repository):
     done = command(repository.root, "--branch", "main", "--before", "a" * 40, "--sha", ZERO)
     assert (done.returncode, done.stdout) == (0, "ignored: branch main was deleted\n")
+
+
+def test_f05_ignored_pushes_are_counted(repository, localcloud):
+    name = f"n{uuid.uuid4().hex[:8]}"
+    sha = repository.commit({"project.yml": PROJECT.replace("film-recommender", name)})
+    cloud = {**localcloud.environment, "PYTHONPATH": str(ROOT), "EVENT_BUS": name}
+    for branch, after in (("topic", sha), ("main", ZERO)):
+        done = command(repository.root, "--branch", branch, "--before", "a" * 40, "--sha", after, **cloud)
+        assert (done.returncode, done.stdout.count("\n"), done.stderr) == (0, 1, "")
+    now = datetime.now(UTC)
+    points = localcloud.client("cloudwatch").get_metric_statistics(
+        Namespace=name, MetricName=notify.IGNORED, Statistics=["Sum"], Period=3600,
+        StartTime=now - timedelta(hours=1), EndTime=now + timedelta(minutes=1),
+    )["Datapoints"]  # fmt: skip
+    assert sum(point["Sum"] for point in points) == 2
+
+
+@pytest.mark.parametrize("repair", [{}, {"project.yml": None}])
+def test_f05_an_ignored_push_that_cannot_be_counted_is_no_failure(repository, repair):
+    repository.commit(repair)
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    gone = ("--branch", "main", "--before", "a" * 40, "--sha", ZERO)
+    done = command(repository.root, *gone, **nowhere, EVENT_BUS="bus")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["ignored", "not counted"]
 
 
 def test_a_commit_this_clone_lacks_is_an_error_with_its_remedy(repository):

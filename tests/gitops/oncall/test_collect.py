@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import replace
+from email.utils import format_datetime
 
 import pytest
 from hypothesis import given, settings
@@ -57,6 +58,34 @@ def test_what_is_young_stays(site):
         site.deploy(site.registry.release())
     assert (collect(site, hours=24.0).configs, collect(site, hours=24.0).models) == ((), ())
     assert len(names(site)[0]) == 3
+
+
+class Days:
+    """SageMaker, whose clock is so many days ahead of this machine's."""
+
+    def __init__(self, sagemaker, days: int) -> None:
+        self.sagemaker, self.days = sagemaker, days
+
+    def __getattr__(self, name):
+        return getattr(self.sagemaker, name)
+
+    def list_endpoints(self, **request):
+        answer = self.sagemaker.list_endpoints(**request)
+        moment = dt.datetime.now(dt.UTC) + dt.timedelta(days=self.days)
+        answer["ResponseMetadata"]["HTTPHeaders"]["date"] = format_datetime(moment)
+        return answer
+
+
+def test_what_is_young_is_so_by_sagemakers_clock_and_not_by_this_machines(site):
+    site.deploy(site.registry.release())
+    site.commit(site.registry.release())
+    left = site.spec()
+    site.ensure(left)
+    for _ in range(3):
+        site.commit(site.registry.release())
+    for days, gone in ((-2, ()), (0, ()), (2, (left.config["EndpointConfigName"],))):
+        collector = Collector(Days(site.sagemaker, days), site.slot.root, site.name, ("staging",), site.said.append)
+        assert collector.run(act=False, keep=1, hours=24.0).configs == gone
 
 
 def test_f11_what_a_killed_deploy_build_left_is_no_orphan_after_collect(site):

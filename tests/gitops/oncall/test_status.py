@@ -106,16 +106,29 @@ def test_an_age_is_never_negative_whatever_the_clocks_say(text, shown):
     assert status.age(text, NOW) == shown
 
 
-def test_open_requests_are_shown_beside_their_environment_and_model_only(tmp_path):
+BRANCHES = {
+    "staging": ["release/ncf-000000000001", "data/ncf-00000000", "image/staging-000000000003"],
+    "production": [
+        "promote/production/ncf-000000000002",
+        "rollback/production/ncf/ncf-a-to-ncf-b",
+        "revert/production/ncf-000000000004",
+        "drift/production/ncf-000000000005",
+        "teardown/production/ncf/ncf-000000000006",
+    ],
+    "": ["rollback/production/other/a-to-b", "promote/production/ncf-two-000000000002", "release/ncf-x", "topic"],
+}
+
+
+def test_every_open_request_is_shown_beside_its_environment_and_model_only(tmp_path):
+    """Releases and data locks stand at the model's first environment."""
     host = RepositoryHost(project(tmp_path))
-    for branch in ("promote/production/ncf-000000000002", "rollback/production/other/a-to-b", "topic"):
-        host.open(Change(branch, f"From {branch}", "", {"a.txt": branch}), host.head())
-    (found,), silence = status.asked([status.row("production", NOTHING, None)], lambda: host)
-    assert (silence, found.requests) == (
-        "",
-        ("From promote/production/ncf-000000000002 (https://git.example.com/1)",),
-    )
-    assert "production/ncf: open: From promote" in status.table([found])
+    for branch in (name for names in BRANCHES.values() for name in names):
+        draft = branch.startswith("release/")
+        host.open(Change(branch, f"From {branch}", "", {"a.txt": branch}, draft), host.head())
+    rows, silence = status.asked([status.row(name, NOTHING, None) for name in ("staging", "production")], lambda: host)
+    shown = {row.environment: [text.partition(" (")[0].rpartition("From ")[2] for text in row.requests] for row in rows}
+    assert (silence, shown) == ("", {name: names for name, names in BRANCHES.items() if name})
+    assert "staging/ncf: open: Draft: From release/ncf-000000000001 (https://git.example.com/1)" in status.table(rows)
 
 
 def test_a_pause_or_freeze_of_the_policy_is_shown_and_a_silent_host_is_said(tmp_path):
