@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
@@ -96,7 +97,8 @@ def test_f01_the_same_run_again_starts_nothing(clients: Clients, account: Cloud,
 
 def test_f01_two_builds_at_once_start_one_execution(clients: Clients, account: Cloud, run: runs.Run):
     start(clients, account, replace(run, run_id="f" * 64))
-    with ThreadPoolExecutor() as pool:
+    clients.sagemaker.looking = Barrier(4)  # all of them look for the execution before one of them starts it
+    with ThreadPoolExecutor(4) as pool:
         arns = set(pool.map(lambda _: start(clients, account, run).arn, range(4)))
     assert len(arns) == 1
 

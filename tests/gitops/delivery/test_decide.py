@@ -30,7 +30,7 @@ def test_what_moves_is_waited_for(status):
     assert decide(ASKED, seen(status)).kind is Kind.WAIT
 
 
-def test_the_asked_config_in_service_has_to_prove_itself():
+def test_f07_the_asked_config_in_service_is_asked_to_prove_itself_and_not_deployed_again():
     assert decide(ASKED, seen("InService", "config-new")).kind is Kind.VERIFY
 
 
