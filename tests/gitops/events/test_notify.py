@@ -123,7 +123,7 @@ def test_the_source_is_there_before_the_event_and_is_that_commit(repository, tar
     assert json.loads(entry["Detail"])["branch"] == "main"
 
 
-def test_a_source_is_written_once(repository, target):
+def test_f01_a_source_is_written_once(repository, target):
     sha = repository.git("rev-parse", "HEAD")
     assert source.upload(target.s3, target.bucket, sha, b"first")
     assert not source.upload(target.s3, target.bucket, sha, b"second")
