@@ -1,8 +1,6 @@
 """A small project of its own for each test, and the shipped params compiled once."""
 
-import io
 import shutil
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,7 @@ import pytest
 import yaml
 
 from pipelines import cloud, ncf, params, project, sources, validate
-from tests.pipelines.team import REGISTER, ROLE, Team
+from tests.pipelines.team import REGISTER, Team, function
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = """\
@@ -82,16 +80,7 @@ def steps(definition: dict[str, Any]) -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="session")
 def register(localcloud: Any) -> str:
     """A function in the place of infra's, which says which commit it was asked to register."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as packed:
-        packed.writestr("index.py", REGISTER)
-    return localcloud.client("lambda").create_function(
-        FunctionName="toy-register",
-        Runtime="python3.12",
-        Role=ROLE,
-        Handler="index.handler",
-        Code={"ZipFile": archive.getvalue()},
-    )["FunctionArn"]
+    return function(localcloud, "toy-register", REGISTER)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import io
 import re
 import shutil
 import tarfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,20 @@ REGISTER = """
 def handler(event, context):
     return {"package_arn": "arn:package/" + event["commit"], "created": True}
 """
+
+
+def function(localcloud: Any, name: str, code: str) -> str:
+    """The ARN of a new Lambda function."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("index.py", code)
+    return localcloud.client("lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.12",
+        Role=ROLE,
+        Handler="index.handler",
+        Code={"ZipFile": archive.getvalue()},
+    )["FunctionArn"]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """A step of a run is killed, and the run goes on."""
 
+from typing import Any
+
 import pytest
 
-from tests.pipelines.team import PROGRAMS, Team
+from tests.pipelines.team import PROGRAMS, REGISTER, Team, function
 
 
 def deaths() -> list:
@@ -32,3 +34,18 @@ def test_f10_a_step_that_was_killed_is_run_again_and_no_other_and_the_outputs_ar
         **{f"steps/Prepare/*/{folder}/found.txt": read.encode() for folder in ("train", "holdout", "report")},
         "steps/Train/*/model/*/output/model.tar.gz": f"{read} 2".encode(),
     }
+
+
+@pytest.mark.heavy
+def test_f10_a_registration_that_was_killed_is_made_again_and_nothing_is_trained_again(
+    team: Team, localcloud: Any, monkeypatch: pytest.MonkeyPatch
+):
+    mortal = f"import os, pathlib\ndied = pathlib.Path({str(team.home / 'registered')!r})\n" + REGISTER.replace(
+        "    return", "    if not died.exists():\n        died.touch()\n        os._exit(9)\n    return"
+    )
+    monkeypatch.setenv("REGISTER_FUNCTION_ARN", function(localcloud, f"{team.name}-register", mortal))
+    team.make_mortal("nobody", "never")
+    assert team.run("--all", "--wait").returncode == 1
+    again = team.run("--all", "--wait")
+    assert (again.returncode, "arn:package/c0ffee" in again.stdout) == (0, True)
+    assert team.starts() == list(PROGRAMS)
