@@ -36,7 +36,7 @@ def test_of_two_last_items_at_one_moment_the_one_that_sorts_last_is_held_back(tm
     assert prepared.pairs(tmp_path, "holdout") == {("u", "b"), ("v", "b"), ("w", "c")}
 
 
-def test_what_happened_after_a_users_last_new_item_is_not_trained_on(tmp_path: Path):
+def test_f26_what_happened_after_a_users_last_new_item_is_not_trained_on(tmp_path: Path):
     day = board.MONDAY
     rows = [("u", "a", day), ("u", "b", day + DAY), ("u", "a", day + 2 * DAY), ("v", "b", day), ("v", "a", day + DAY)]
     prepared.run(tmp_path, rows, *LEAVE_ONE_OUT, "--max-user-share", "1")
