@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command: 0 done, 1 yours to put right, 3 ours, 75 the credentials ended twice, 130 interrupted."""
+    """Run one command: 0 done, 1 yours to put right, 3 ours, 75 run it again, 130 interrupted."""
     arguments = parser().parse_args(argv)
     try:
         return run(arguments)

@@ -10,6 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gitops.errors import ExpiredError, GitopsError
 
+BUSY = frozenset({"SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"})
+AGAIN = 75  # EX_TEMPFAIL of sysexits.h: run it again
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 ATTEMPTS = 8  # three attempts do not survive a burst of five 503s; eight do
 
@@ -69,6 +71,12 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
+def passing(error: ClientError) -> bool:
+    """True for what is AWS's own trouble, and over some time later."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return int(status) >= 500 or code(error) in BUSY
+
+
 def sentence(error: ClientError) -> str:
     """What AWS refused and why, in one line; for access denied AWS's own message names action and resource."""
     return f"AWS refused {error.operation_name}: {code(error)}: {message(error)}"
@@ -82,6 +90,8 @@ def explained() -> Iterator[None]:
     except ClientError as error:
         if code(error) in EXPIRED:
             raise ExpiredError(f"{sentence(error)}; the credentials ended, run it again with new ones") from error
+        if passing(error):
+            raise GitopsError(f"{sentence(error)}; AWS is in trouble, run it again later", exit_code=AGAIN) from error
         raise GitopsError(f"{sentence(error)}; see the role's policy and the name") from error
     except BotoCoreError as error:  # no credentials, no such host, a parameter of the wrong shape
         raise GitopsError(f"AWS cannot be asked: {error}; check credentials, region and AWS_ENDPOINT_URL") from error

@@ -21,7 +21,9 @@ def write_json(path: Path, content: Any) -> None:
     """Write sorted, indented JSON; a number that is not finite becomes null, as JSON has no word for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(finite(content), indent=2, sort_keys=True, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    half = path.with_name(path.name + ".part")  # a manifest makes an output: it is there whole or not at all
+    half.write_text(text + "\n", encoding="utf-8")
+    half.replace(path)
 
 
 def finite(content: Any) -> Any:

@@ -6,56 +6,20 @@ import random
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
 from gitops import aws
 from gitops.errors import ExpiredError, GitopsError
 from tests.gitops.repository import project
+from tests.weather import SHORT_PAUSES, Weather, xml
 
 ROOT = Path(__file__).parents[2]
-SHORT_PAUSES = 5648661  # seeds botocore's jitter so that seven of its pauses are 2.9 seconds together, not forty
-
-
-class Raw:
-    """The body of a faked answer, as urllib3 would hand it over."""
-
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-
-    def stream(self, *_args, **_keywords):
-        yield self.body
-
-    def read(self, *_):
-        body, self.body = self.body, b""
-        return body
-
-
-class Weather:
-    """Answers the first `count` requests of a client by itself, and counts all of them."""
-
-    def __init__(self, client, status: int, body: str, count: int = 1000, kind: str = "application/xml") -> None:
-        self.status, self.body, self.left, self.kind = status, body.encode(), count, kind
-        self.times: list[float] = []
-        client.meta.events.register("before-send", self.send)
-
-    def send(self, request, **_):
-        self.times.append(time.monotonic())
-        self.left -= 1
-        if self.left < 0:
-            return None
-        return AWSResponse(request.url, self.status, {"Content-Type": self.kind}, Raw(self.body))
-
-
-def xml(code: str, message: str = "no") -> str:
-    return f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
 
 
 @pytest.fixture
@@ -68,18 +32,16 @@ def access(localcloud, monkeypatch):
     random.seed()
 
 
-@pytest.mark.parametrize("attempts", [3, aws.ATTEMPTS])
-def test_f12_eight_attempts_survive_five_refusals_that_three_do_not(access, attempts):
+def test_f12_eight_attempts_survive_five_refusals_that_three_do_not(access):
     """Five times 503 SlowDown: three attempts give up, the eight that gitops makes get through."""
-    s3 = aws.client("s3", access, attempts)
-    weather = Weather(s3, 503, xml("SlowDown"), count=5)
-    if attempts == 3:
-        with pytest.raises(ClientError, match="SlowDown"):
-            s3.list_buckets()
-        assert len(weather.times) == 3
-    else:
-        assert "Buckets" in s3.list_buckets()
-        assert len(weather.times) == 6
+    three, eight = aws.client("s3", access, 3), aws.client("s3", access)
+    weather = Weather(three, 503, xml("SlowDown"), count=5)
+    with pytest.raises(ClientError, match="SlowDown"):
+        three.list_buckets()
+    assert len(weather.times) == 3
+    weather = Weather(eight, 503, xml("SlowDown"), count=5)
+    assert "Buckets" in eight.list_buckets()
+    assert len(weather.times) == 6
 
 
 def test_f12_what_never_recovers_ends_after_eight_attempts_in_one_line(access):
@@ -89,10 +51,28 @@ def test_f12_what_never_recovers_ends_after_eight_attempts_in_one_line(access):
     with pytest.raises(GitopsError, match="AWS refused ListBuckets: InternalError") as error, aws.explained():
         s3.list_buckets()
     assert len(weather.times) == aws.ATTEMPTS == 8
-    assert "\n" not in str(error.value)
+    assert str(error.value).endswith("AWS is in trouble, run it again later")
+    assert ("\n" in str(error.value), error.value.exit_code) == (False, 75)
     pauses = [after - before for before, after in zip(weather.times, weather.times[1:], strict=False)]
     assert len({round(pause, 2) for pause in pauses}) > 2
     assert all(pause < 2**number for number, pause in enumerate(pauses))
+
+
+def test_f12_an_answer_that_does_not_come_in_time_is_asked_for_again(access):
+    s3 = aws.client("s3", access)
+    weather = Weather(s3, 0, count=2)
+    assert "Buckets" in s3.list_buckets()
+    assert len(weather.times) == 3
+
+
+@pytest.mark.parametrize("code", sorted(aws.BUSY))
+def test_f12_throttling_is_to_be_run_again_and_a_refusal_is_not(code):
+    def refused(code: str, status: int) -> int:
+        with pytest.raises(GitopsError) as error, aws.explained():
+            raise ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Any")
+        return error.value.exit_code
+
+    assert (refused(code, 400), refused("AnyFault", 500), refused("ValidationException", 400)) == (75, 75, 1)
 
 
 def test_f12_a_host_that_does_not_answer_is_one_line(access, monkeypatch):

@@ -32,6 +32,8 @@ DEFINITION = {
     ],
 }
 
+FAILING = {**DEFINITION, "Steps": [{"Name": "Stop", "Type": "Fail", "Arguments": {"ErrorMessage": "it diverged"}}]}
+
 
 class Delivery:
     """A team's project on the git host, its pipeline, and the environment its builds get."""
@@ -50,11 +52,11 @@ class Delivery:
         reviewer = python_gitlab.Gitlab(localcloud.git_url, private_token=localcloud.tokens["reviewer"])
         self.reviewer = reviewer.projects.get(f"recsys/{self.name}")
 
-    def execute(self) -> tuple[str, str]:
+    def execute(self, definition: dict = DEFINITION) -> tuple[str, str]:
         """Run the pipeline: (execution ARN, run_id)."""
         name, run_id = f"{self.name}-ncf", uuid.uuid4().hex * 2
         self.sagemaker.create_pipeline(
-            PipelineName=name, PipelineDefinition=json.dumps(DEFINITION), RoleArn=ROLE, ClientRequestToken=run_id
+            PipelineName=name, PipelineDefinition=json.dumps(definition), RoleArn=ROLE, ClientRequestToken=run_id
         )
         arn = self.sagemaker.start_pipeline_execution(PipelineName=name, PipelineExecutionDisplayName=run_id)
         arn = arn["PipelineExecutionArn"]
@@ -143,6 +145,18 @@ def test_an_execution_that_registered_nothing_new_proposes_nothing(delivery):
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{run_id[:12]}: registered no new version" in done.stdout
     assert delivery.reviewer.mergerequests.list(get_all=True) == []
+
+
+def test_f27_of_an_execution_that_failed_nothing_is_proposed_and_the_champion_stays(delivery):
+    """What it had registered before it failed is there, and is not proposed."""
+    before = (delivery.clone.root / "deploy/staging/ncf.yml").read_text()
+    arn, run_id = delivery.execute(FAILING)
+    delivery.register(run_id)
+    done = delivery.gitops("propose", "--execution", arn)
+    assert (done.returncode, done.stdout) == (0, f"{arn}: is Failed; only what succeeded is proposed\n")
+    assert delivery.reviewer.mergerequests.list(state="all", get_all=True) == []
+    delivery.clone.git("pull", "--quiet", "--ff-only", "origin", "main")
+    assert (delivery.clone.root / "deploy/staging/ncf.yml").read_text() == before
 
 
 def test_an_execution_that_does_not_exist_is_an_error(delivery):

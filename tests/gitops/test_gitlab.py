@@ -81,7 +81,7 @@ def test_a_change_is_one_commit_and_a_request_that_can_be_merged(team):
     assert team.host.opened("") == []
 
 
-def test_a_branch_left_by_a_killed_run_is_begun_again(team):
+def test_f11_a_branch_left_by_a_killed_run_is_begun_again(team):
     team.reviewer.branches.create({"branch": "topic", "ref": "main"})
     head = team.commit({"a.txt": "moved on"})
     request = team.host.open(change("topic", **{"b.txt": "b"}), head)

@@ -429,7 +429,7 @@ def test_s23_tokens_come_from_the_secret_store_only(infra):
         assert tokens == wanted.get(name, [PARAMETERS["GitReadTokenSecretArn"]])
 
 
-def test_s24_every_target_has_a_dead_letter_queue_retries_and_a_role_of_its_own(infra):
+def test_f06_s24_every_target_has_a_dead_letter_queue_retries_and_a_role_of_its_own(infra):
     rules, roles = infra.of_type("AWS::Events::Rule"), set()
     for name, rule in rules.items():
         [target] = rule["Targets"]

@@ -73,8 +73,13 @@ def test_a_manifest_keeps_the_keys_below_its_prefix(lab: Lab):
 
 
 def test_f13_a_failing_container_uploads_nothing_and_says_why(lab: Lab):
-    script = "import os; open(os.environ['SAGEMAKER_BASE_DIR'] + '/output/message','w').write('bad'); exit('no rows')"
-    request = lab.processing(script, [], ProcessingOutputConfig=results(f"s3://{lab.bucket}/failed"))
+    script = (
+        "import os, sys; open(sys.argv[1] + '/half.txt', 'w').write('half');"
+        "open(os.environ['SAGEMAKER_BASE_DIR'] + '/output/message', 'w').write('bad'); exit('no rows')"
+    )
+    request = lab.processing(
+        script, ["/opt/ml/processing/output/data"], ProcessingOutputConfig=results(f"s3://{lab.bucket}/failed")
+    )
     lab.sagemaker.create_processing_job(**request)
     job = lab.processed(request["ProcessingJobName"])
     assert job["ProcessingJobStatus"] == "Failed"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Barrier, Lock
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -28,6 +29,8 @@ class FakeSageMaker:
         self.executions: dict[str, Execution] = {}
         self.tokens: dict[str, str] = {}
         self.calls: list[str] = []
+        self.looking: Barrier | None = None  # who lists executions waits here for the others
+        self.atomic = Lock()
         self.other_writer: str | None = None  # a definition that sneaks in between update and start
 
     def describe_pipeline(self, **_: Any) -> dict[str, Any]:
@@ -51,6 +54,10 @@ class FakeSageMaker:
         return {"PipelineVersionSummaries": [{"PipelineVersionId": len(self.versions)}]}
 
     def start_pipeline_execution(self, **given: Any) -> dict[str, Any]:
+        with self.atomic:
+            return self._start(given)
+
+    def _start(self, given: dict[str, Any]) -> dict[str, Any]:
         token = given["ClientRequestToken"]
         if token not in self.tokens:
             self.calls.append("start")
@@ -101,6 +108,8 @@ class Pages:
             key, entries = "PipelineExecutionSteps", self.sagemaker.executions[given["PipelineExecutionArn"]].steps
         else:
             key = "PipelineExecutionSummaries"
+            if self.sagemaker.looking:
+                self.sagemaker.looking.wait(10)
             entries = [
                 {
                     "PipelineExecutionArn": arn,

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from pipelines import cloud, ncf, params, project, sources, validate
+from tests.pipelines.team import REGISTER, Team, function
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = """\
@@ -74,3 +75,20 @@ def definition(given: params.Params, digests: sources.Sources, account: cloud.Cl
 def steps(definition: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Step name -> step of the compiled definition, those inside the gate too."""
     return {step["Name"]: step for step in validate.every_step(definition["Steps"])}
+
+
+@pytest.fixture(scope="session")
+def register(localcloud: Any) -> str:
+    """A function in the place of infra's, which says which commit it was asked to register."""
+    return function(localcloud, "toy-register", REGISTER)
+
+
+@pytest.fixture
+def team(
+    home: Path, localcloud: Any, register: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Team:
+    made = Team(home, localcloud, register, capsys)
+    monkeypatch.chdir(home)
+    for name, value in made.environment.items():
+        monkeypatch.setenv(name, value)
+    return made

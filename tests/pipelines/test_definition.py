@@ -192,6 +192,12 @@ def test_an_argument_too_long_is_refused_before_anything_starts(account: cloud.C
         steps_of.processing_step(account, None, job, {})
 
 
+def test_f25_a_run_is_named_by_its_content_whatever_the_order_of_keys(definition: dict[str, Any]):
+    backwards = dict(reversed(definition.items()))
+    assert list(backwards) != list(definition)
+    assert identity.run_id(backwards, b"", 0) == identity.run_id(definition, b"", 0)
+
+
 def test_a_run_is_identified_by_definition_buildspec_and_nonce(definition: dict[str, Any]):
     one = identity.run_id(definition, b"version: 0.2", 0)
     assert len(one) == 64

@@ -25,7 +25,7 @@ def names(data: bytes) -> list[str]:
         return archive.getnames()
 
 
-def test_equal_files_give_equal_bytes_whenever_and_by_whomever_they_were_written(folder: Path):
+def test_f25_equal_files_give_equal_bytes_whenever_and_by_whomever_they_were_written(folder: Path):
     before = sources.pack(folder)
     os.utime(folder / "train.py", (1, 1))
     (folder / "train.py").chmod(0o600)

@@ -76,7 +76,7 @@ def test_the_program_runs_alone_and_finds_the_board_solved(prepared: Path, tmp_p
     assert shown[found["model"]] == quality
 
 
-def test_the_same_inputs_give_the_same_bytes(prepared: Path, tmp_path: Path):
+def test_f25_the_same_inputs_give_the_same_bytes(prepared: Path, tmp_path: Path):
     names = ("decision.json", "evaluation.json", "metrics.csv")
     decision(prepared, tmp_path)
     first = [(tmp_path / "out" / name).read_bytes() for name in names]
@@ -84,7 +84,7 @@ def test_the_same_inputs_give_the_same_bytes(prepared: Path, tmp_path: Path):
     assert first == [(tmp_path / "out" / name).read_bytes() for name in names]
 
 
-def test_the_best_on_validation_is_proposed_and_every_archive_passed_on(prepared: Path, tmp_path: Path):
+def test_f27_the_best_is_proposed_every_archive_passed_on_and_what_failed_is_listed(prepared: Path, tmp_path: Path):
     worse = changed(model="gmf", validation={"ndcg@10": 0.01})
     models = {"gmf": worse, "neumf": changed(validation={"ndcg@10": 0.5})}
     model = training_jobs.job(tmp_path / "model", models, **{"failures.json": b'{"mlp": "the loss is not finite"}'})

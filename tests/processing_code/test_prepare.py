@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prepare import prepare
 from problems import ProcessingError
+from tables import write_json
 
 PREPARE = ROOT / "processing_code" / "prepare.py"
 OUTPUTS = ("train/interactions.parquet", "train/users.parquet", "train/items.parquet", "train/manifest.json",
@@ -84,6 +85,12 @@ def test_f20_a_bad_row_is_quarantined_with_its_reason(reason: str, tmp_path: Pat
     kept = pq.read_table(tmp_path / "report" / "quarantine.parquet").to_pylist()
     assert [row["reason"] for row in kept] == list(manifest["quarantine"])
     assert max(len(row["item_id"] or "") for row in kept) <= 64
+
+
+@pytest.mark.parametrize("word", ["nan", " NaN ", "None", "NULL"])
+def test_f20_a_word_for_nothing_is_no_id(word: str, tmp_path: Path):
+    manifest = prepared(tmp_path, board.rows(), [(word, "i01", board.MONDAY), ("u01", word, board.MONDAY)])
+    assert manifest["quarantine"] == {"item id is missing": 1, "user id is missing": 1}
 
 
 @pytest.mark.parametrize("text", ["", "soon", "infinity", "-infinity", "NaN", "epoch", "2026-13-45", "now"])
@@ -197,6 +204,14 @@ def test_f22_no_row_and_nothing_left_after_the_filter_fail_before_training(tmp_p
         prepared(tmp_path, board.rows(), more=("--min-user-interactions", "1000"))
 
 
+def test_f22_nothing_to_measure_with_fails_before_training(tmp_path: Path):
+    nobody_comes_back = [("stranger", "i01", board.MONDAY + datetime.timedelta(days=60))]
+    as_of = ("--as-of", "2026-09-01T00:00:00Z")
+    with pytest.raises(ProcessingError, match="the holdout is empty: no known user took a known item"):
+        prepared(tmp_path, [*board.rows(), *nobody_comes_back], more=as_of)
+    assert not (tmp_path / "train").exists()
+
+
 def test_f23_columns_are_taken_by_name_a_new_one_warns_and_a_missing_one_fails(tmp_path: Path, capsys):
     rows = board.table(board.rows())
     prepared(tmp_path / "plain", board.rows())
@@ -247,4 +262,11 @@ def test_f15_a_full_disk_is_one_line_and_leaves_no_manifest(tmp_path: Path, limi
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert done.stderr.startswith("error: ")
     assert "too large" in done.stderr.lower()
-    assert not (tmp_path / "report" / "manifest.json").exists()
+    assert not list(tmp_path.glob("*/manifest.json"))
+
+
+def test_f15_a_manifest_is_there_whole_or_not_at_all(tmp_path: Path):
+    write_json(tmp_path / "manifest.json", {"whole": 1})
+    with board.full_disk(20), pytest.raises(OSError, match="too large"):
+        write_json(tmp_path / "manifest.json", {"longer": "x" * 100})
+    assert json.loads((tmp_path / "manifest.json").read_text()) == {"whole": 1}

@@ -8,6 +8,7 @@ import prepared
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from engines import ENGINES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prepare import prepare
@@ -35,7 +36,7 @@ def test_of_two_last_items_at_one_moment_the_one_that_sorts_last_is_held_back(tm
     assert prepared.pairs(tmp_path, "holdout") == {("u", "b"), ("v", "b"), ("w", "c")}
 
 
-def test_what_happened_after_a_users_last_new_item_is_not_trained_on(tmp_path: Path):
+def test_f26_what_happened_after_a_users_last_new_item_is_not_trained_on(tmp_path: Path):
     day = board.MONDAY
     rows = [("u", "a", day), ("u", "b", day + DAY), ("u", "a", day + 2 * DAY), ("v", "b", day), ("v", "a", day + DAY)]
     prepared.run(tmp_path, rows, *LEAVE_ONE_OUT, "--max-user-share", "1")
@@ -97,6 +98,26 @@ def tables(train: list[tuple[int, int, int]], holdout: list[tuple[int, int, int]
 def test_f26_a_leak_is_found_whatever_made_it(split: str, train: list, holdout: list, says: str):
     with pytest.raises(ProcessingError, match=f"leak: .*{says}"):
         check(tables(train, holdout), split)
+
+
+LEAKY = """
+import duckdb_engine, pyarrow
+def run(work):
+    found = duckdb_engine.run(work)
+    return found | {"holdout": pyarrow.concat_tables([found["holdout"], found["train"].slice(0, 1)])}
+"""
+
+
+@pytest.mark.parametrize("split", ["temporal", "leave_one_out"])
+def test_f26_what_an_engine_made_is_checked_before_anything_is_written(
+    split: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "leaky_engine.py").write_text(LEAKY)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(ENGINES, "leaky", "leaky_engine")  # the registry is where a new engine goes
+    with pytest.raises(ProcessingError, match="leak: a pair is in both train and holdout"):
+        prepared.run(tmp_path, board.rows(), "--split", split, "--engine", "leaky")
+    assert not (tmp_path / "train").exists()
 
 
 def folds(folder: Path) -> dict[tuple[int, int], int]:

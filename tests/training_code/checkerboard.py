@@ -9,10 +9,13 @@ has seen left out, the one right first recommendation is that item. Every item i
 import datetime
 import hashlib
 import json
+import resource
 import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -100,6 +103,17 @@ def run_out_of_disk(program: Path, arguments: list[str], limit: int) -> subproce
     command = [sys.executable, "-c", LIMITED, str(limit), str(program), *arguments]
     environment = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@contextmanager
+def full_disk(limit: int) -> Iterator[None]:
+    """No file of this process can grow beyond `limit` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def prepared(folder: Path) -> Path:

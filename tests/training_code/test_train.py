@@ -15,6 +15,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # importing torch warns of what is not ours
     import torch
 
+import archive
 import train
 from dataset import TrainingError
 from fitting import begin, step
@@ -187,12 +188,19 @@ def test_a_folder_that_nobody_named_is_asked_for(tmp_path: Path):
     )
 
 
-@pytest.mark.parametrize("limit", [4000])
-def test_f15_a_full_disk_is_one_line_and_leaves_no_archive(prepared: Path, tmp_path: Path, limit: int):
-    """An archive gets its name when it is whole; one line says why there is none."""
+def test_f15_a_full_disk_is_one_line_and_leaves_no_archive(prepared: Path, tmp_path: Path):
     given = ["--train-dir", str(prepared / "train"), "--model-dir", str(tmp_path / "model"), "--models", "ease"]
-    done = board.run_out_of_disk(ROOT / "training_code" / "train.py", given, limit)
+    done = board.run_out_of_disk(ROOT / "training_code" / "train.py", given, 4000)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert done.stderr.startswith("error: ")
     assert "too large" in done.stderr.lower()
     assert not list((tmp_path / "model").glob("*.tar.gz"))
+
+
+def test_f15_an_archive_gets_its_name_when_it_is_whole(tmp_path: Path):
+    (tmp_path / "members").mkdir()
+    for number in range(4):
+        (tmp_path / "members" / str(number)).write_bytes(np.random.default_rng(number).bytes(1000))
+    with board.full_disk(2000), pytest.raises(OSError, match="too large"):
+        archive.pack(tmp_path / "members", tmp_path / "model.tar.gz")
+    assert not (tmp_path / "model.tar.gz").exists()

@@ -30,7 +30,7 @@ def test_what_moves_is_waited_for(status):
     assert decide(ASKED, seen(status)).kind is Kind.WAIT
 
 
-def test_the_asked_config_in_service_has_to_prove_itself():
+def test_f07_the_asked_config_in_service_is_asked_to_prove_itself_and_not_deployed_again():
     assert decide(ASKED, seen("InService", "config-new")).kind is Kind.VERIFY
 
 
@@ -46,7 +46,7 @@ def test_f41_a_spec_that_was_rolled_back_is_not_tried_again():
     assert decide(Desired("config-new", "d2"), rolled_back).kind is Kind.UPDATE
 
 
-def test_an_attempt_that_was_noted_but_never_called_is_made():
+def test_f11_an_attempt_that_was_noted_but_never_called_is_made():
     crashed = seen("InService", attempt_digest="d1", attempt_modified="t1")
     assert decide(ASKED, crashed).kind is Kind.UPDATE
 

@@ -83,7 +83,7 @@ def test_the_number_is_above_what_the_endpoint_has_seen_though_the_lease_was_los
     assert lease.number == 42
 
 
-def test_a_lease_whose_holder_died_expires_by_s3s_clock(store):
+def test_f11_a_lease_whose_holder_died_expires_by_s3s_clock(store):
     dead = taken(store, seconds=60)
     with pytest.raises(GitopsError):
         taken(replace(store, s3=Shifted(store.s3, 59)), "b")

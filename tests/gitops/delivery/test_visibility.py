@@ -5,11 +5,16 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+from botocore.exceptions import ClientError
+
+from gitops.delivery.endpoint import VISIBLE_SECONDS
 from gitops.oncall import status
+from tests.gitops.delivery.test_lease import Hand
+from tests.gitops.team import served
 from tests.gitops.test_delivery import Delivery
 
 LATE = {"__type": "ValidationException", "message": "Could not find endpoint configuration."}
@@ -83,3 +88,34 @@ def test_f16_a_config_that_is_not_visible_yet_is_asked_for_again(localcloud, tmp
     name = f"{delivery.name}-ncf-staging"
     assert status.observe(delivery.sagemaker, name).release == release.id
     delivery.sagemaker.delete_endpoint(EndpointName=name)
+
+
+class Late:
+    """SageMaker, whose first answers to UpdateEndpoint are that the config is not there."""
+
+    def __init__(self, sagemaker, times: int) -> None:
+        self.sagemaker, self.times, self.asked = sagemaker, times, 0
+
+    def __getattr__(self, name: str):
+        return getattr(self.sagemaker, name)
+
+    def update_endpoint(self, **request):
+        self.asked += 1
+        assert self.asked < 100, "it is asked for without end"
+        if self.asked <= self.times:
+            error = {"Code": LATE["__type"], "Message": LATE["message"]}
+            raise ClientError({"Error": error}, "UpdateEndpoint")
+        return self.sagemaker.update_endpoint(**request)
+
+
+def test_f16_an_update_waits_for_its_config_and_not_for_ever(team, registry):
+    _, asked = served(team, registry)
+    never, hand = Late(team.clients.sagemaker, 1000), Hand()
+    cloud = replace(team.clients, sagemaker=never)
+    (failure,) = replace(team.reconciler(), cloud=cloud, clock=hand.clock()).all()
+    assert "Could not find endpoint configuration" in failure
+    assert never.asked <= VISIBLE_SECONDS / 0.5 + 2
+    late = Late(team.clients.sagemaker, 2)
+    assert replace(team.reconciler(), cloud=replace(team.clients, sagemaker=late)).all() == []
+    assert late.asked == 3
+    assert team.serving(asked)["version"] == str(asked.version)

@@ -124,7 +124,7 @@ def test_the_source_is_there_before_the_event_and_is_that_commit(repository, tar
     assert json.loads(entry["Detail"])["branch"] == "main"
 
 
-def test_a_source_is_written_once(repository, target):
+def test_f01_a_source_is_written_once(repository, target):
     sha = repository.git("rev-parse", "HEAD")
     assert source.upload(target.s3, target.bucket, sha, b"first")
     assert not source.upload(target.s3, target.bucket, sha, b"second")
@@ -152,7 +152,30 @@ def test_f02_many_notifies_at_once_leave_the_head_at_the_newest(target):
     assert head(target)["sequence"] == 8
 
 
-def test_an_entry_refused_at_first_is_put_again(repository, target):
+class Meanwhile:
+    """S3, where a newer commit's head arrives between the first look at head.json and the write after it."""
+
+    def __init__(self, s3, newer: source.Head) -> None:
+        self.s3, self.newer = s3, [newer]
+
+    def __getattr__(self, name: str):
+        return getattr(self.s3, name)
+
+    def get_object(self, **request):
+        answer = self.s3.get_object(**request)
+        while self.newer:
+            source.move_head(self.s3, request["Bucket"], self.newer.pop())
+        return answer
+
+
+def test_f02_a_head_that_moves_between_look_and_write_is_looked_at_again(target):
+    oldest, older, newest = (source.Head(f"{number:040}", number, "k") for number in (1, 2, 3))
+    source.move_head(target.s3, target.bucket, oldest)
+    assert source.move_head(Meanwhile(target.s3, newest), target.bucket, older) == newest
+    assert head(target)["sequence"] == 3
+
+
+def test_f06_an_entry_refused_at_first_is_put_again(repository, target):
     bus = Bus(failures=2)
     notify.put(Target(target.s3, bus, "b", "film-recommender", "p"), {"sha": "1"})
     assert bus.details == [{"sha": "1"}]

@@ -107,7 +107,7 @@ def test_f06_a_handler_that_keeps_failing_leaves_a_dead_letter_that_a_command_pu
     assert box.gitops("--all").stdout == f"{box.name}-dead-letters: is empty\n"
 
 
-def test_a_message_stays_where_the_bus_does_not_take_its_event(box):
+def test_f06_a_message_stays_where_the_bus_does_not_take_its_event(box):
     box.put("a" * 40)
     box.until(lambda: box.waiting() == 1)
     said: list[str] = []

@@ -53,7 +53,7 @@ def test_what_no_endpoint_and_no_recent_release_names_is_deleted_and_nothing_els
     assert site.observe().status == "InService"
 
 
-def test_what_is_young_stays(site):
+def test_f11_what_is_young_stays_as_a_build_may_be_at_work_on_it(site):
     for _ in range(3):
         site.deploy(site.registry.release())
     assert (collect(site, hours=24.0).configs, collect(site, hours=24.0).models) == ((), ())

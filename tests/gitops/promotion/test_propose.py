@@ -72,7 +72,7 @@ def test_a_promotion_touches_one_file_and_in_it_only_the_release_block(host):
     assert promotion.title == "Promote ncf v1 to production: PASS (3 of 3 gates)"
 
 
-def test_a_second_event_changes_nothing_and_says_so_in_one_line_each(host):
+def test_f01_a_second_event_changes_nothing_and_says_so_in_one_line_each(host):
     propose(host, candidate(1))
     head, count = host.head(), len(host.every)
     said = propose(host, candidate(1))
@@ -139,7 +139,7 @@ def test_f34_a_branch_that_moves_meanwhile_is_begun_again_from_its_new_head(host
     assert [request.state for request in host.find("release/ncf-000000000001")] == ["closed", "closed", "merged"]
 
 
-def test_a_run_killed_before_its_merge_is_begun_again(host):
+def test_f11_a_run_killed_before_its_merge_is_begun_again(host):
     def killed() -> None:
         raise KeyboardInterrupt
 
