@@ -5,6 +5,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+from botocore.exceptions import ClientError
 
 from gitops.clock import Clock
 from gitops.delivery.endpoint import FENCE, Endpoint
@@ -95,12 +96,33 @@ def test_f44_an_endpoint_that_stays_busy_is_waited_for_until_the_deadline(team, 
             return {**self.sagemaker.describe_endpoint(**request), "EndpointStatus": "SystemUpdating"}
 
     seconds = [0.0]
-    clock = Clock(monotonic=lambda: seconds[0], sleep=lambda pause: seconds.__setitem__(0, seconds[0] + pause))
+
+    def sleep(pause: float) -> None:
+        seconds[0] += pause
+        assert seconds[0] < 10_000, "waits without an end"
+
+    clock = Clock(monotonic=lambda: seconds[0], sleep=sleep)
     busy = Busy(team.clients.sagemaker)
     cloud = replace(team.clients, sagemaker=busy)
     (failure,) = replace(team.reconciler(), cloud=cloud, clock=clock, seconds=300).all()
     assert "still SystemUpdating at the deadline" in failure
     assert (busy.calls, 300 < seconds[0] < 330) == ([], True)
+
+
+def test_f44_an_endpoint_that_is_busy_whenever_it_is_called_is_given_up(team, registry):
+    first, _ = served(team, registry)
+
+    class Restless(Counting):
+        def update_endpoint(self, **request):
+            self.calls.append("update")
+            assert len(self.calls) < 100, "calls without an end"
+            message = "Cannot update in-progress endpoint"
+            raise ClientError({"Error": {"Code": "ValidationException", "Message": message}}, "UpdateEndpoint")
+
+    restless = Restless(team.clients.sagemaker)
+    (failure,) = replace(team.reconciler(), cloud=replace(team.clients, sagemaker=restless)).all()
+    assert "does not come to rest" in failure
+    assert team.serving(first)["version"] == str(first.version)
 
 
 def test_f43_a_rollback_that_failed_freezes_the_endpoint_and_names_recover(team, registry):

@@ -75,7 +75,7 @@ def test_f11_what_a_killed_deploy_build_left_is_no_orphan_after_collect(site):
     assert orphan.models[0]["ModelName"] not in names(site)[1]
 
 
-def test_what_comes_to_serve_while_it_is_being_deleted_stays(site):
+def test_f43_what_comes_to_serve_while_it_is_being_deleted_stays(site):
     first = site.deploy(site.registry.release()).config
     for _ in range(3):
         site.deploy(site.registry.release())
