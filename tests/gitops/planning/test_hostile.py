@@ -1,5 +1,6 @@
 """A stranger's merge request is planned as data: it runs nothing, hides nothing and writes no markup."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops.planning import secrets
-from gitops.planning.plan import Plan, render
+from gitops.planning.plan import Plan, plan, render
 from gitops.planning.text import cell, code
 from tests.gitops.repository import PARAMS, project
 
@@ -82,6 +83,26 @@ def test_f57_a_secret_in_a_changed_file_is_named_by_line_and_never_shown(tmp_pat
     (tmp_path / "a.md").write_text(f"first\nthe token: {SECRETS[kind]}\n")
     (problem,) = secrets.found(tmp_path, ["a.md", "gone.md"])
     assert problem == f"a.md: line 2 looks like {kind}; revoke it and take it out"
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_f57_a_plan_shows_a_secret_in_no_difference_no_error_and_no_diff(tmp_path, kind, monkeypatch):
+    clone = project(tmp_path / "clone")
+    clone.commit(CODE)
+    secret = json.dumps(SECRETS[kind])
+    deploy = (clone.root / "deploy/staging/ncf.yml").read_text()
+    clone.commit({
+        "params/ncf.yml": PARAMS.replace("household_id", secret),
+        "deploy/staging/ncf.yml": deploy.replace("instance_type: ", f"instance_type: {secret} # "),
+        "deploy/staging/_policy.yml": f"reason: {secret}\n",
+    })  # fmt: skip
+    monkeypatch.chdir(clone.root)
+    found = plan("HEAD~1", "HEAD")
+    assert f"params/ncf.yml: line 3 looks like {kind}; revoke it and take it out" in found.problems
+    text = render(found)
+    assert f"looks like {kind}" in text
+    assert "***" in text
+    assert SECRETS[kind][-1] * 10 not in text  # of the secret's own letters not even a part
 
 
 def test_every_kind_of_secret_is_tried():
