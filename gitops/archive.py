@@ -26,7 +26,7 @@ def members(s3: Any, uri: str, sha256: str, wanted: Collection[str], limit: int 
         try:
             s3.download_file(bucket, key, str(archive))
         except ClientError as error:
-            raise GitopsError(f"{uri}: cannot be read ({aws.code(error)}); propose a release that exists") from error
+            raise GitopsError(f"{uri}: cannot be read ({aws.sentence(error)}); propose one that can") from error
         digest = file_sha256(archive)
         if digest != sha256:
             raise GitopsError(f"{uri}: its sha256 is {digest}, the deploy file says {sha256}; it was changed since")
