@@ -79,8 +79,11 @@ def test_f53_too_many_values_are_refused():
     assert "more than 10000 values" in refusal("a: [" + "1," * 11_000 + "]")
 
 
-def test_f53_more_than_64_kib_is_refused(tmp_path: Path):
+def test_f53_more_than_64_kib_is_refused():
     assert "larger than 64 KiB" in refusal("# " + "x" * 70_000 + "\na: 1")
+
+
+def test_f53_a_file_larger_than_64_kib_is_refused_unread(tmp_path: Path):
     large = tmp_path / "large.yml"
     large.write_text("a: 1 # " + "x" * 70_000)
     with pytest.raises(ProjectError, match="larger than 64 KiB"):

@@ -164,7 +164,7 @@ def test_one_file_that_fails_does_not_stop_the_others(team, registry):
     assert team.serving(good)["version"] == str(good.version)
 
 
-def test_a_commit_that_is_not_on_the_branch_is_refused(team, registry):
+def test_f58_a_commit_that_is_not_on_the_branch_is_refused(team, registry):
     team.repository.git("checkout", "--quiet", "-b", "topic")
     sha = team.write(registry.release())
     stray = replace(team.reconciler(), commit=sha)

@@ -125,6 +125,22 @@ def test_f44_an_endpoint_that_is_busy_whenever_it_is_called_is_given_up(team, re
     assert team.serving(first)["version"] == str(first.version)
 
 
+def test_f50_an_update_that_is_denied_is_asked_for_once_and_named(team, registry):
+    first, _ = served(team, registry)
+    words = "User: arn:aws:sts::1:role/x is not authorized to perform: sagemaker:UpdateEndpoint on resource: arn:aws:e"
+
+    class Denying(Counting):
+        def update_endpoint(self, **request):
+            self.calls.append("update")
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": words}}, "UpdateEndpoint")
+
+    denying = Denying(team.clients.sagemaker)
+    (failure,) = replace(team.reconciler(), cloud=replace(team.clients, sagemaker=denying)).all()
+    assert f"AWS refused UpdateEndpoint: AccessDeniedException: {words}" in failure
+    assert denying.calls == ["update"]
+    assert team.serving(first)["version"] == str(first.version)
+
+
 def test_f43_a_rollback_that_failed_freezes_the_endpoint_and_names_recover(team, registry):
     served(team, registry)
 
