@@ -125,6 +125,27 @@ def test_f44_an_endpoint_that_is_busy_whenever_it_is_called_is_given_up(team, re
     assert team.serving(first)["version"] == str(first.version)
 
 
+def test_f41_an_endpoint_that_is_moved_back_while_it_is_verified_is_no_success(team, registry):
+    served(team, registry)
+    config = team.endpoint()["EndpointConfigName"]
+
+    class Moving:
+        """The runtime, where somebody moves the endpoint once the first golden request was answered."""
+
+        moved = False
+
+        def invoke_endpoint(self, **request):
+            answer = team.clients.runtime.invoke_endpoint(**request)
+            if not self.moved:
+                self.moved = True
+                team.clients.sagemaker.update_endpoint(EndpointName=request["EndpointName"], EndpointConfigName=config)
+            return answer
+
+    (failure,) = replace(team.reconciler(), cloud=replace(team.clients, runtime=Moving())).all()
+    assert "was changed while it was verified" in failure
+    assert team.host.every == []  # nobody has to take the release back
+
+
 def test_f50_an_update_that_is_denied_is_asked_for_once_and_named(team, registry):
     first, _ = served(team, registry)
     words = "User: arn:aws:sts::1:role/x is not authorized to perform: sagemaker:UpdateEndpoint on resource: arn:aws:e"

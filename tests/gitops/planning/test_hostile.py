@@ -4,13 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops.planning import secrets
+from gitops.planning import recall, secrets
 from gitops.planning.plan import Plan, plan, render
 from gitops.planning.text import cell, code
 from tests.gitops.repository import PARAMS, project
@@ -49,6 +51,31 @@ def test_f58_a_fork_is_planned_without_credentials_and_nothing_of_it_is_run(tmp_
     assert "| Train | **runs** | `hyperparameters.epochs 10 -> 11; Prepare runs` |" in done.stdout
     assert "a plan never runs code of the head" in done.stdout
     assert not canary.exists()
+
+
+def test_f58_a_plan_does_not_ask_the_machine_it_runs_on_for_a_role(tmp_path, monkeypatch):
+    """A runner may have a role of its own, and a stranger's merge request is planned there."""
+    seen: list[str] = []
+
+    class Metadata(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            seen.append(self.path)
+            self.send_error(404)
+
+        do_GET = do_PUT  # noqa: N815 - names of http.server
+
+        def log_message(self, *_) -> None:
+            pass
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Metadata) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        assert recall.ask("film-recommender-ncf", "eu-west-1") is None
+        server.shutdown()
+    assert seen == []
 
 
 @settings(max_examples=50, deadline=None)
