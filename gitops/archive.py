@@ -53,6 +53,6 @@ def _read(archive: Path, uri: str, wanted: Collection[str], limit: int) -> dict[
                         f"{uri}: {name} is not one regular file of at most {limit // MIB} MiB; train again"
                     )
                 found[name] = stream.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, RecursionError) as error:  # a thousand extensions of one header
         raise GitopsError(f"{uri}: is not a readable tar.gz ({error}); train again") from error
     return found

@@ -1,4 +1,5 @@
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -93,6 +94,19 @@ def hostile(kind: bytes, content: bytes = b"", times: int = 1) -> bytes:
         for member, data in [*members, *[(odd, content)] * times]:
             tar.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
+
+
+def chained(times: int) -> bytes:
+    """A tar whose one member has so many headers, each an extension of the next."""
+    entry = tarfile.TarInfo("x")
+    entry.type, entry.size = tarfile.XHDTYPE, tarfile.BLOCKSIZE
+    end = tarfile.TarInfo("golden.jsonl").tobuf() + b"\0" * 1024
+    return gzip.compress((entry.tobuf() + b"9 a=bcde\n" * 56 + b"\n" * 8) * times + end, 1)
+
+
+def test_f55_a_thousand_extensions_of_one_header_are_no_archive(stored):
+    with pytest.raises(GitopsError, match=r"not a readable tar\.gz"):
+        golden.read(*stored(chained(1000)))
 
 
 HOSTILE = {
