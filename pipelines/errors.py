@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from pipelines.secrets import masked
+
 
 class ProjectError(Exception):
     """`file: what is wrong; what would be right`. Printed without a traceback, exit code `exit_code`."""
 
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(masked(" ".join(message.split())))  # it may show a value that somebody put in a wrong place
         self.exit_code = exit_code
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gitops.events import changes
-from gitops.planning import secrets
 from gitops.planning.endpoints import Endpoint
 from gitops.planning.estimates import money, time, total
 from gitops.planning.training import Training
+from pipelines import secrets
 
 if TYPE_CHECKING:
     from gitops.planning.plan import Plan

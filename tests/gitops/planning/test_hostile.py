@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from gitops.planning import recall, secrets
 from gitops.planning.plan import Plan, plan, render
 from gitops.planning.text import cell, code
+from pipelines.secrets import PATTERNS
 from tests.gitops.repository import PARAMS, project
 
 ROOT = Path(__file__).parents[3]
@@ -133,4 +134,4 @@ def test_f57_a_plan_shows_a_secret_in_no_difference_no_error_and_no_diff(tmp_pat
 
 
 def test_every_kind_of_secret_is_tried():
-    assert set(SECRETS) == set(secrets.PATTERNS)
+    assert set(SECRETS) == set(PATTERNS)
