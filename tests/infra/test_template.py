@@ -102,7 +102,7 @@ def test_f58_no_token_of_a_fork_or_another_branch_gets_the_role(infra, subject):
     trust = json.loads(infra.resources["NotifyRole"]["Properties"]["AssumeRolePolicyDocument"])
     for statement in trust["Statement"]:
         ((operator, wanted),) = statement["Condition"].items()
-        pattern = wanted.get("gitlab.example.com:sub", "*")
+        pattern = wanted["gitlab.example.com:sub"]
         assert not (fnmatchcase(subject, pattern) if operator == "StringLike" else subject == pattern)
 
 
