@@ -8,10 +8,8 @@ import traceback
 from collections.abc import Sequence
 
 from gitops import commands, settings
-from gitops.errors import ExpiredError
-from pipelines.errors import ProjectError
-
-EXPIRED = 75  # EX_TEMPFAIL of sysexits.h: run it again
+from pipelines import expiry
+from pipelines.errors import ExpiredError, ProjectError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,27 +20,14 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """The command, and once more with new credentials if those it had ended meanwhile: each may be run again."""
-    command = commands.COMMANDS[arguments.command]
-    try:
-        return command(arguments, settings.read(os.environ))
-    except ExpiredError as error:
-        from gitops import aws
-
-        print(f"{error}; beginning again, once", file=sys.stderr)
-        aws.renew()
-        return command(arguments, settings.read(os.environ))
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command: 0 done, 1 yours to put right, 3 ours, 75 run it again, 130 interrupted."""
     arguments = parser().parse_args(argv)
     try:
-        return run(arguments)
+        return expiry.twice(lambda: commands.COMMANDS[arguments.command](arguments, settings.read(os.environ)))
     except ExpiredError as error:
         print(f"error: {error}", file=sys.stderr)
-        return EXPIRED
+        return expiry.STATUS
     except ProjectError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -26,7 +26,7 @@ def members(s3: Any, uri: str, sha256: str, wanted: Collection[str], limit: int 
         try:
             s3.download_file(bucket, key, str(archive))
         except ClientError as error:
-            raise GitopsError(f"{uri}: cannot be read ({aws.code(error)}); propose a release that exists") from error
+            raise GitopsError(f"{uri}: cannot be read ({aws.sentence(error)}); propose one that can") from error
         digest = file_sha256(archive)
         if digest != sha256:
             raise GitopsError(f"{uri}: its sha256 is {digest}, the deploy file says {sha256}; it was changed since")
@@ -53,6 +53,6 @@ def _read(archive: Path, uri: str, wanted: Collection[str], limit: int) -> dict[
                         f"{uri}: {name} is not one regular file of at most {limit // MIB} MiB; train again"
                     )
                 found[name] = stream.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, RecursionError) as error:  # a thousand extensions of one header
         raise GitopsError(f"{uri}: is not a readable tar.gz ({error}); train again") from error
     return found

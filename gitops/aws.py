@@ -8,28 +8,24 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gitops.errors import ExpiredError, GitopsError
+from gitops.errors import GitopsError
+from pipelines import expiry
 
 BUSY = frozenset({"SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"})
-AGAIN = 75  # EX_TEMPFAIL of sysexits.h: run it again
-EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 ATTEMPTS = 8  # three attempts do not survive a burst of five 503s; eight do
 
 
 def client(service: str, region: str, attempts: int = ATTEMPTS) -> Any:
-    """A boto3 client with bounded retries; its endpoint is botocore's own business (AWS_ENDPOINT_URL)."""
+    """A boto3 client with bounded retries, which raises ExpiredError when its credentials have ended.
+
+    Its endpoint is botocore's own business (AWS_ENDPOINT_URL).
+    """
     import boto3
     from botocore.config import Config
 
     retries = {"total_max_attempts": attempts, "mode": "standard"}
-    return boto3.client(service, region_name=region, config=Config(retries=retries, connect_timeout=10))
-
-
-def renew() -> None:
-    """From now on clients ask for credentials anew instead of using those this process was given."""
-    import boto3
-
-    boto3.setup_default_session()
+    made = boto3.client(service, region_name=region, config=Config(retries=retries, connect_timeout=10))
+    return expiry.watched(made)
 
 
 def code(error: ClientError) -> str:
@@ -84,14 +80,12 @@ def sentence(error: ClientError) -> str:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turns what boto3 raises into one line for the user; ExpiredError where the credentials have ended."""
+    """Turns what boto3 raises into one line for the user."""
     try:
         yield
     except ClientError as error:
-        if code(error) in EXPIRED:
-            raise ExpiredError(f"{sentence(error)}; the credentials ended, run it again with new ones") from error
         if passing(error):
-            raise GitopsError(f"{sentence(error)}; AWS is in trouble, run it again later", exit_code=AGAIN) from error
+            raise GitopsError(f"{sentence(error)}; AWS is in trouble, run it again later", exit_code=expiry.STATUS) from error
         raise GitopsError(f"{sentence(error)}; see the role's policy and the name") from error
     except BotoCoreError as error:  # no credentials, no such host, a parameter of the wrong shape
         raise GitopsError(f"AWS cannot be asked: {error}; check credentials, region and AWS_ENDPOINT_URL") from error

@@ -127,7 +127,7 @@ def _unpack(data: bytes, target: Path) -> None:
             if sum(member.size for member in members) > _MAX_BYTES or not all(map(_is_plain, members)):
                 raise CloudError("ValidationException", f"image archive {target.name} holds more than plain files")
             archive.extractall(partial, members=members, filter="data")
-    except (tarfile.TarError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, RecursionError) as error:  # a thousand extensions of one header
         raise CloudError("ValidationException", f"image archive {target.name} cannot be unpacked: {error}") from error
     partial.rename(target)
 

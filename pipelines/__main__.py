@@ -7,9 +7,9 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines import commands, runs, search
+from pipelines import commands, expiry, runs, search
 from pipelines import project as projects
-from pipelines.errors import ProjectError
+from pipelines.errors import ExpiredError, ProjectError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,10 +60,13 @@ def dispatch(arguments: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0, 1 with one line for what the user can put right, 3 for what we have to, 130 after Ctrl-C."""
+    """0, 1 with a line for what the user can put right, 3 for what we have to, 75 run it again, 130 after Ctrl-C."""
     arguments = parser().parse_args(argv)
     try:
-        dispatch(arguments)
+        expiry.twice(lambda: dispatch(arguments))
+    except ExpiredError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return expiry.STATUS
     except ProjectError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

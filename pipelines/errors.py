@@ -1,15 +1,24 @@
-"""The one error class: something the user can put right, in one line."""
+"""The one error class: something the user can put right, in one line. And the one that begins again by itself."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+from pipelines.secrets import masked
 
 
 class ProjectError(Exception):
     """`file: what is wrong; what would be right`. Printed without a traceback, exit code `exit_code`."""
 
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(masked(" ".join(message.split())))  # it may show a value that somebody put in a wrong place
         self.exit_code = exit_code
+
+
+class ExpiredError(Exception):
+    """The credentials ended while a command was at work. No ProjectError: nothing on the way may take it for a finding.
+
+    Every command may be run again, so both `__main__` do that once with new credentials (expiry.py).
+    """
 
 
 def nearest(wrong: str, known: Iterable[str]) -> str | None:

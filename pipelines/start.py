@@ -12,7 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipelines import crash
+from pipelines import crash, expiry
 from pipelines.cloud import Cloud
 from pipelines.errors import ProjectError
 from pipelines.identity import canonical, digest
@@ -44,7 +44,7 @@ def connect(cloud: Cloud) -> Clients:
     """Clients that outlast a burst of throttling: three attempts do not survive five answers of 503, eight do."""
     session = boto3.Session(region_name=cloud.region)
     config = Config(retries={"total_max_attempts": 8, "mode": "standard"}, max_pool_connections=8)
-    return Clients(*(session.client(name, config=config) for name in ("s3", "sagemaker", "logs")))
+    return Clients(*(expiry.watched(session.client(name, config=config)) for name in ("s3", "sagemaker", "logs")))
 
 
 @contextmanager

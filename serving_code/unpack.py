@@ -30,7 +30,8 @@ def unpack(path: Path, target: Path, most: int) -> None:
                 content = tar.extractfile(member)
                 with (target / plain_name(member)).open("xb") as file:
                     shutil.copyfileobj(content, file, MAX_READ)  # type: ignore[arg-type]  # a regular file has content
-    except (OSError, EOFError, tarfile.TarError, zlib.error, ValueError) as error:
+    # tarfile calls itself for a header's extension, and there may be a thousand of them before one member
+    except (OSError, EOFError, tarfile.TarError, zlib.error, ValueError, RecursionError) as error:
         raise ArchiveError(f"{path}: not a .tar.gz ({type(error).__name__}: {error})") from error
 
 

@@ -16,6 +16,7 @@ from gitops.errors import GitopsError
 GOLDEN, MANIFEST = "golden.jsonl", "manifest.json"
 TIE = 1e-4  # scores this close may change places: a faster path may round differently
 LOAD = 50  # requests to each variant when latencies are compared
+OF_THE_MODEL = {"ModelError", "ModelNotReadyException"}  # any other error is AWS's, and says nothing of the model
 ROUNDS = 3  # the first warms the connection and is not timed
 
 
@@ -135,7 +136,9 @@ def load(
                 runtime.invoke_endpoint(EndpointName=endpoint, ContentType="application/json", Body=body, **target)[
                     "Body"
                 ].read()
-            except ClientError:
+            except ClientError as error:
+                if aws.code(error) not in OF_THE_MODEL:
+                    raise
                 continue  # an answer that is an error has no latency worth comparing
             if number:  # the first warms the connection
                 seconds[variant].append(timer() - started)
@@ -148,6 +151,8 @@ def _ask(runtime: Any, whom: dict[str, str], golden: Golden) -> str:
         answer = runtime.invoke_endpoint(ContentType="application/json", Body=body, **whom)
         return mismatch(golden, json.loads(answer["Body"].read()))
     except ClientError as error:
+        if aws.code(error) not in OF_THE_MODEL:
+            raise
         return f"{aws.code(error)}: {aws.message(error)}"
     except ValueError:
         return "the answer is not JSON"

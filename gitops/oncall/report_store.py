@@ -35,7 +35,7 @@ def read(s3: Any, uri: str) -> str:
     try:
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read(LARGEST + 1)
     except ClientError as error:
-        raise GitopsError(f"{uri}: cannot be read ({aws.code(error)}); run the evaluation again") from error
+        raise GitopsError(f"{uri}: cannot be read ({aws.sentence(error)}); run the evaluation again") from error
     text = bytes(body).decode("utf-8", errors="replace")
     if len(body) > LARGEST or not run_report.PLACE.search(text):
         raise GitopsError(f"{uri}: is no report that this program can complete; run the evaluation again")

@@ -1,16 +1,10 @@
 """Texts that look like a secret, in what a change adds. A find is a problem; what is not found proves nothing."""
 
-import re
 from pathlib import Path
 
+from pipelines.secrets import PATTERNS
+
 LARGEST = 2**20  # bytes of a file that is searched
-# what -> how it looks; a new kind is one line
-PATTERNS: dict[str, re.Pattern[str]] = {
-    "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-    "a private key": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{16}"),
-    "a GitLab token": re.compile(r"\bgl(?:pat|ptt|rt|cbt)-[A-Za-z0-9_-]{20,}"),
-    "a GitHub token": re.compile(r"\b(?:gh[opsur]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22,})"),
-}
 
 
 def found(root: Path, paths: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from gitops.events import changes
 from gitops.planning.endpoints import Endpoint
 from gitops.planning.estimates import money, time, total
 from gitops.planning.training import Training
+from pipelines import secrets
 
 if TYPE_CHECKING:
     from gitops.planning.plan import Plan
@@ -49,7 +50,7 @@ def render(found: "Plan") -> str:
         *(_details(one) for one in found.trainings),
         _last(found),
     ]
-    text = "\n\n".join(block for block in blocks if block) + "\n"
+    text = secrets.masked("\n\n".join(block for block in blocks if block)) + "\n"
     return text if len(text) <= LONGEST else _without_details(text)
 
 
@@ -143,7 +144,8 @@ def _details(one: Training) -> str:
 
 def _clipped(lines: list[str]) -> list[str]:
     more = [f"... {len(lines) - FOLDED} more lines"] if len(lines) > FOLDED else []
-    return [HIDDEN.sub(" ", line).replace("```", "'''")[:400] for line in lines[:FOLDED]] + more
+    plain = [secrets.masked(HIDDEN.sub(" ", line)) for line in lines[:FOLDED]]
+    return [line.replace("```", "'''")[:400] for line in plain] + more
 
 
 def _folded(summary: str, lines: list[str]) -> str:

@@ -154,7 +154,7 @@ def evidence(s3: Any, found: dict[str, Any], name: str) -> dict[str, Any]:
         document = json.loads(body)
     except ClientError as error:
         raise GitopsError(
-            f"{uri}: cannot be read ({aws.code(error)}); without evidence {arn} stays undeployed"
+            f"{uri}: cannot be read ({aws.sentence(error)}); without evidence {arn} stays undeployed"
         ) from error
     except ValueError as error:
         raise GitopsError(f"{uri}: is not JSON ({error}); without evidence {arn} stays undeployed") from error

@@ -30,7 +30,7 @@ def unpack(source: Path, folder: Path) -> None:
             for member in members:
                 if member.isfile():
                     _extract(archive, member, folder)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, RecursionError) as error:  # a thousand extensions of one header
         raise ArchiveError(f"{source.name}: not a readable tar.gz archive ({error})") from error
 
 

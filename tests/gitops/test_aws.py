@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,8 +15,11 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from gitops import aws
-from gitops.errors import ExpiredError, GitopsError
+from gitops import archive, aws
+from gitops.delivery import golden
+from gitops.delivery.lease import Lease, Store
+from gitops.errors import GitopsError
+from pipelines.errors import ExpiredError, ProjectError
 from tests.gitops.repository import project
 from tests.weather import SHORT_PAUSES, Weather, xml
 
@@ -161,5 +165,48 @@ def test_f51_a_token_that_ends_is_renewed_once_and_then_the_exit_code_says_run_a
     assert "Traceback" not in done.stderr
 
 
+def ask_the_model(region: str) -> None:
+    runtime = aws.client("sagemaker-runtime", region)
+    Weather(runtime, 403, '{"__type": "ExpiredTokenException", "message": "ended"}', kind="application/json")
+    golden.replay(runtime, "endpoint", [golden.Golden({"userId": "u"}, ("a",), (1.0,))])
+
+
+def take_the_lease(region: str) -> None:
+    s3 = aws.client("s3", region)
+    Weather(s3, 400, xml("ExpiredToken"))
+    Lease(Store(s3, "bucket", "endpoint"), "a test").acquire(0, 0)
+
+
+def read_the_archive(region: str) -> None:
+    s3 = aws.client("s3", region)
+    Weather(s3, 400, "")  # the answer to HEAD has no body
+    archive.members(s3, "s3://bucket/model.tar.gz", "0" * 64, {"golden.jsonl"})
+
+
+@pytest.mark.parametrize("doing", [ask_the_model, take_the_lease, read_the_archive])
+def test_f51_an_ended_token_is_no_finding_about_what_was_asked(access, doing):
+    """No wrong answer, which would ask for a revert; no lease of another; no archive that is gone."""
+    with pytest.raises(ExpiredError, match="the credentials ended"):
+        doing(access)
+
+
+@pytest.mark.parametrize("variants", [None, "main"])
+def test_f50_a_model_that_may_not_be_asked_is_not_taken_for_a_wrong_one(access, variants):
+    runtime, words = aws.client("sagemaker-runtime", access), "x is not authorized to perform: sagemaker:InvokeEndpoint"
+    Weather(runtime, 403, json.dumps({"__type": "AccessDeniedException", "message": words}), kind="application/json")
+    asked = [golden.Golden({"userId": "u"}, ("a",), (1.0,))]
+    with pytest.raises(GitopsError, match=words), aws.explained():
+        golden.replay(runtime, "endpoint", asked, variants)
+    with pytest.raises(GitopsError, match=words), aws.explained():
+        golden.load(runtime, "endpoint", asked, [variants], time.monotonic)
+
+
+def test_f50_an_archive_that_may_not_be_read_is_said_with_the_action(access):
+    s3 = aws.client("s3", access)
+    Weather(s3, 403, "")
+    with pytest.raises(GitopsError, match=r"^s3://bucket/model\.tar\.gz: cannot be read \(AWS refused HeadObject: 403"):
+        archive.members(s3, "s3://bucket/model.tar.gz", "0" * 64, {"golden.jsonl"})
+
+
 def test_an_ended_token_is_no_finding_that_something_on_the_way_could_swallow():
-    assert not issubclass(ExpiredError, GitopsError)
+    assert not issubclass(ExpiredError, ProjectError)

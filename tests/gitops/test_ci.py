@@ -82,6 +82,7 @@ def test_commits_are_fetched_in_full(ci):
 
 def test_f58_only_notify_gets_a_token_and_no_job_a_key(ci):
     assert [job for job in sorted(JOBS) if "id_tokens" in ci[job]] == ["notify"]
+    assert not {"id_tokens", "secrets"} & {*ci, *ci["default"]}  # what stands there is every job's
     assert ci["notify"]["id_tokens"] == {"AWS_ID_TOKEN": {"aud": "sts.amazonaws.com"}}
     assert not re.search(r"AWS_(SECRET_)?ACCESS_KEY|AWS_SESSION_TOKEN", FILE.read_text())
 

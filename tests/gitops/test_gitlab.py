@@ -100,7 +100,7 @@ def test_f34_a_request_that_conflicts_says_so(team):
     assert [note.body for note in team.reviewer.mergerequests.get(request.number).notes.list()] == ["begun again"]
 
 
-def test_what_others_push_to_the_branch_is_not_merged(team):
+def test_f58_what_others_push_to_the_branch_is_not_merged(team):
     request = team.host.open(change(**{"a.txt": "ours\n"}), team.host.head())
     actions = [{"action": "create", "file_path": "b.txt", "content": "theirs\n"}]
     team.reviewer.commits.create({"branch": "topic", "commit_message": "Sneak", "actions": actions})

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from botocore.session import get_session
 from botocore.validate import validate_parameters
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gitops import deployment, specs
@@ -162,7 +162,10 @@ rollouts = st.fixed_dictionaries(
 
 
 @given(rollouts)
-def test_whatever_is_accepted_is_a_request_that_sagemaker_takes_and_no_step_goes_unwatched(asked):
+@example({"strategy": "canary", "canary_percent": 10, "wait_seconds": 300})
+@example({"strategy": "linear", "step_percent": 10, "wait_seconds": 300})
+@example({"strategy": "rolling", "batch_percent": 10, "wait_seconds": 300})
+def test_f42_whatever_is_accepted_is_a_request_that_sagemaker_takes_and_no_step_goes_unwatched(asked):
     try:
         rollout = Rollout.model_validate(asked)
     except ValueError:

@@ -131,6 +131,16 @@ def test_f14_an_archive_that_is_not_the_evaluated_one_is_refused(registry):
     assert len(registry.versions()) == before
 
 
+def test_f52_an_archive_that_was_replaced_before_its_registration_is_refused(registry):
+    event, before = registry.event(b"evaluated archive"), len(registry.versions())
+    bucket, _, place = event["models_uri"].removeprefix("s3://").partition("/")
+    registry.s3.put_object(Bucket=bucket, Key=f"{place}/m0/model.tar.gz", Body=b"tampered archive")
+    answer = registry.invoke(event)
+    assert answer["failed"]
+    assert "is not the archive that was evaluated" in answer["errorMessage"]
+    assert len(registry.versions()) == before
+
+
 @pytest.mark.parametrize("register", [False, "true"])
 def test_f30_what_the_gate_did_not_let_pass_is_refused(registry, register):
     answer = registry.invoke(registry.event(b"bad archive", verdict="fail", register=register, reason="ndcg too low"))

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,25 @@ def test_s05_the_notify_role_trusts_one_branch_of_one_project_only(infra):
     assert statement["Condition"] == {"StringEquals": good}  # nothing but exact comparison
     assert not any(mark in value for value in good.values() for mark in "*?")
     assert infra.resources["GitHost"]["Properties"]["ClientIdList"] == ["sts.amazonaws.com"]
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "project_path:stranger/film-recommender:ref_type:branch:ref:main",  # a fork, and its own main
+        "project_path:recsys/film-recommender:ref_type:branch:ref:feature",
+        "project_path:recsys/film-recommender:ref_type:branch:ref:main2",
+        "project_path:recsys/film-recommender:ref_type:tag:ref:main",
+        "project_path:recsys/film-recommender2:ref_type:branch:ref:main",
+    ],
+)
+def test_f58_no_token_of_a_fork_or_another_branch_gets_the_role(infra, subject):
+    """A merge request's job has the ref of its own branch, of the fork where it comes from one."""
+    trust = json.loads(infra.resources["NotifyRole"]["Properties"]["AssumeRolePolicyDocument"])
+    for statement in trust["Statement"]:
+        ((operator, wanted),) = statement["Condition"].items()
+        pattern = wanted["gitlab.example.com:sub"]
+        assert not (fnmatchcase(subject, pattern) if operator == "StringLike" else subject == pattern)
 
 
 def test_s05_a_git_host_without_https_gets_no_role_and_no_provider():

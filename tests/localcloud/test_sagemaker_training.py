@@ -118,7 +118,7 @@ def test_a_manifest_lists_the_files_of_a_channel(lab: Lab):
     assert lab.log("/aws/sagemaker/TrainingJobs", job["TrainingJobName"]) == ["['part.csv']"]
 
 
-def test_an_archive_that_leads_outside_its_folder_is_refused(lab: Lab):
+def test_f55_an_archive_that_leads_outside_its_folder_is_refused(lab: Lab):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as packed:
         packed.addfile(tarfile.TarInfo("../../escaped.py"))

@@ -128,6 +128,23 @@ def test_a_mistake_is_one_line_with_file_key_and_remedy(key: str, value: Any, sa
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    "key", ["token", "train.environment", "train.aws_secret_access_key", "registry.password", "columns.key"]
+)
+def test_f57_params_have_no_place_for_a_secret_and_a_refusal_does_not_show_it(key: str):
+    with pytest.raises(ProjectError, match=f"{key}: unknown key; ") as caught:
+        load(changed(key, "hunter2hunter2"))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["train.instance_type", "registry.group", "columns.user", "release.staging"])
+def test_f57_an_error_about_a_value_that_looks_like_a_secret_does_not_show_it(key: str):
+    token = "gl" + "pat-" + "x" * 20
+    with pytest.raises(ProjectError, match=r"\*\*\*") as caught:
+        load(changed(key, f"a {token}"))
+    assert token[-10:] not in str(caught.value)
+
+
 @pytest.mark.parametrize("key", ["pipeline", "data", "columns"])
 def test_what_has_no_sensible_default_must_be_there(key: str):
     document = deepcopy(SHIPPED)

@@ -14,6 +14,7 @@ import boto3
 import pytest
 import yaml
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from pipelines import champion, identity, runs
 from pipelines.cloud import Cloud, Images
@@ -191,6 +192,25 @@ def test_f32_a_champion_that_is_gone_is_not_taken_for_none(clients: Clients, acc
 def test_a_bucket_that_does_not_exist_is_awss_own_sentence(clients: Clients, account: Cloud, run: runs.Run):
     with pytest.raises(ProjectError, match="ListObjectsV2 answered NoSuchBucket: The specified bucket does not exist"):
         start(clients, replace(account, bucket="no-such-bucket-anywhere"), run)
+
+
+def test_f50_what_aws_denies_is_one_line_that_names_action_and_resource(account: Cloud, run: runs.Run):
+    words = "User: arn:aws:iam::1:role/x is not authorized to perform: s3:ListBucket on resource: arn:aws:s3:::b"
+
+    class Denying:
+        asked = 0
+
+        def get_paginator(self, _: str) -> "Denying":
+            return self
+
+        def paginate(self, **_: Any) -> Any:
+            self.asked += 1
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": words}}, "ListObjectsV2")
+
+    denying = Denying()
+    with pytest.raises(ProjectError, match="looking for the data: ListObjectsV2 answered AccessDenied") as error:
+        start(Clients(denying, None, None), account, run)
+    assert (denying.asked, words in str(error.value)) == (1, True)
 
 
 def test_an_endpoint_that_is_down_is_one_line(account: Cloud, run: runs.Run, localcloud: Any):

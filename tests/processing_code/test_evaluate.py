@@ -222,7 +222,7 @@ def test_f33_a_champion_is_scored_on_the_same_holdout(prepared: Path, tmp_path: 
     assert found["champion"]["difference"]["ndcg@10"] == {"value": 0.0, "low": 0.0, "high": 0.0}
 
 
-def test_a_champion_is_asked_in_its_own_vocabulary(tmp_path: Path):
+def test_f33_a_champion_is_scored_on_the_same_holdout_in_its_own_vocabulary(tmp_path: Path):
     archive = read_archive(training_jobs.champion(tmp_path) / "model.tar.gz")
     users, items = archive.users, archive.items
     own = scorer(archive, users, items)(np.arange(len(users)))

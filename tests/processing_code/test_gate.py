@@ -57,11 +57,13 @@ def test_f31_a_metric_that_is_no_number_is_inconclusive(value: object):
 
 def test_f31_a_missing_metric_and_too_few_users_are_inconclusive():
     assert decide(GATE, Evidence({}, {}, 500)).verdict == "inconclusive"
+    for rules in ({"absolute": GATE["absolute"]}, {"sanity": {"beat_popularity": True}}):
+        assert decide(rules, Evidence({}, {"ndcg@10": 0.1}, 500)).verdict == "inconclusive"
     assert decide(GATE, evidence(users=199)).reasons == ("199 holdout users; at least 200 are asked",)
 
 
 @pytest.mark.parametrize("broken", [{}, difference(math.nan, 0, 0), difference(0.01, math.nan, 0.02)])
-def test_a_comparison_that_is_no_number_is_inconclusive(broken: dict[str, Interval]):
+def test_f31_a_comparison_that_is_no_number_is_inconclusive(broken: dict[str, Interval]):
     assert decide(GATE, evidence(difference=broken)).verdict == "inconclusive"
 
 

@@ -64,7 +64,7 @@ def marks(server: Server, name: str, user: str = "u04") -> tuple[int, Any]:
     return status, {one["itemId"].partition(":")[0] for one in found["itemList"]} if status == 200 else found["error"]
 
 
-def test_it_is_ready_without_a_model_and_knows_only_what_was_loaded(server: Server, customer):
+def test_f47_it_is_ready_without_a_model_and_knows_only_what_was_loaded(server: Server, customer):
     assert ask(server, "GET", "/ping") == (200, {"models": 0})
     for method, path in [("GET", "/models/a"), ("DELETE", "/models/a"), ("POST", "/models/a/invoke")]:
         status, found = ask(server, method, path)
@@ -78,7 +78,7 @@ def test_it_is_ready_without_a_model_and_knows_only_what_was_loaded(server: Serv
     assert (unload(server, "a"), unload(server, "a"), marks(server, "a")[0]) == (200, 404, 404)
 
 
-def test_an_unloaded_name_may_be_another_model_the_next_time(server: Server, customer):
+def test_f47_an_unloaded_name_may_be_another_model_the_next_time(server: Server, customer):
     for mark in ("first", "second"):
         assert load(server, "name", customer(mark))[0] == 200
         assert marks(server, "name") == (200, {mark})
@@ -145,7 +145,7 @@ def test_more_models_than_there_is_room_for_are_all_answered(server: Server, cus
     assert [unload(server, name) for name in names] == [200] * 7
 
 
-def test_a_model_larger_than_all_room_is_507(server: Server, customer):
+def test_f47_a_model_larger_than_all_room_is_507(server: Server, customer):
     url = customer("large")
     (Path(url) / "notes.txt").write_bytes(b" " * 3 * TAKES)
     status, found = load(server, "large", url)

@@ -100,7 +100,7 @@ def test_a_model_is_there_from_its_loading_to_its_unloading():
         shelf.take("a")
 
 
-def test_the_one_not_asked_for_longest_makes_way_and_is_opened_again_when_it_is_asked():
+def test_f47_the_one_not_asked_for_longest_makes_way_and_is_opened_again_when_it_is_asked():
     shelf, world = shelf_of(2)
     shelf.load("a", "one")
     shelf.load("b", "two")
@@ -129,7 +129,7 @@ def test_only_as_many_make_way_as_are_in_the_way_and_none_in_vain():
     assert place is not None
 
 
-def test_a_model_in_use_never_makes_way_and_a_patient_load_waits_for_it():
+def test_f47_a_model_in_use_never_makes_way_and_a_patient_load_waits_for_it():
     shelf, world = shelf_of(1, patience=10)
     shelf.load("a", "one")
     place = shelf.take("a")
@@ -164,7 +164,7 @@ def test_parallel_calls_of_a_model_that_made_way_open_it_once():
     assert world.opened["one"] == 2
 
 
-def test_unloading_waits_for_the_call_in_flight_while_its_name_is_free_at_once():
+def test_f47_unloading_waits_for_the_call_in_flight_while_its_name_is_free_at_once():
     shelf, world = shelf_of(2)
     shelf.load("a", "one")
     place = shelf.take("a")
@@ -189,7 +189,7 @@ def test_a_load_that_fails_leaves_neither_a_name_nor_used_bytes():
     assert ask(shelf, "a") == "good"
 
 
-def test_a_model_that_was_changed_or_broken_since_its_loading_is_not_served():
+def test_f47_a_model_that_was_changed_or_broken_since_its_loading_is_not_served():
     shelf, world = shelf_of(1)
     shelf.load("a", "one")
     shelf.load("b", "two")

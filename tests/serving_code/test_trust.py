@@ -34,7 +34,7 @@ def signed(folder: Path, key: Ed25519PrivateKey = KEY) -> Path:
     return folder
 
 
-def test_a_manifest_is_trusted_by_its_digest(tmp_path: Path):
+def test_f52_a_manifest_is_trusted_by_its_digest(tmp_path: Path):
     digest = hashlib.sha256((ARCHIVE / "manifest.json").read_bytes()).hexdigest()
     assert load(ARCHIVE, read_trust({"MANIFEST_SHA256": digest.upper()})).sha256 == digest
     with pytest.raises(ArchiveError, match=r"manifest\.json is not the one that MANIFEST_SHA256 names"):

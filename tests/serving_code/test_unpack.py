@@ -110,7 +110,18 @@ def test_f55_a_gzip_bomb_of_headers_ends_at_the_bound(tmp_path: Path):
     with gzip.open(tmp_path / "a.tar.gz", "wb", 1) as zipped:
         for _ in range(16):
             zipped.write(entry.tobuf() + b"9 a=bcde\n" * (2**19 // 9) + b"\n" * (2**19 % 9))
-    refused(tmp_path / "a.tar.gz")
+    assert "larger than" in refused(tmp_path / "a.tar.gz")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.XGLTYPE])
+def test_f55_a_thousand_extensions_of_one_header_are_no_tar(tmp_path: Path, kind: bytes):
+    """tarfile calls itself for each, and they are far below any bound on bytes."""
+    entry = tarfile.TarInfo("x")
+    entry.type, entry.size = kind, tarfile.BLOCKSIZE
+    text = b"9 a=bcde\n" * 56 + b"\n" * 8 if kind != tarfile.GNUTYPE_LONGNAME else b"x" * 500 + b"\0" * 12
+    with gzip.open(tmp_path / "a.tar.gz", "wb", 1) as zipped:
+        zipped.write((entry.tobuf() + text) * 1000 + member("good.json")[0].tobuf() + b"x" * 512 + b"\0" * 1024)
+    assert "not a .tar.gz (RecursionError" in refused(tmp_path / "a.tar.gz")
 
 
 def test_what_is_no_tar_and_what_ends_too_early_is_refused(tmp_path: Path):

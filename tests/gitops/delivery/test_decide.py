@@ -26,7 +26,7 @@ def test_what_is_not_there_is_created():
 
 
 @pytest.mark.parametrize("status", sorted(MOVING))
-def test_what_moves_is_waited_for(status):
+def test_f44_what_moves_is_waited_for(status):
     assert decide(ASKED, seen(status)).kind is Kind.WAIT
 
 
@@ -65,7 +65,7 @@ def test_f45_what_serves_nothing_is_recreated_only_where_that_is_allowed(status)
     assert decide(allowed, seen(status)).kind is Kind.RECREATE
 
 
-def test_a_spec_that_ended_failed_is_not_recreated_in_a_loop():
+def test_f45_a_spec_that_ended_failed_is_not_recreated_in_a_loop():
     allowed = Desired("config-new", "d1", allow_recreate=True)
     failed = seen("Failed", attempt_digest="d1", attempt_modified="never", failure="no ping")
     action = decide(allowed, failed)

@@ -1,4 +1,5 @@
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -79,6 +80,48 @@ def test_an_archive_that_cannot_prove_itself_is_refused(stored, case):
     data, sentence = WRONG[case]
     with pytest.raises(GitopsError, match=sentence):
         golden.read(*stored(data))
+
+
+def hostile(kind: bytes, content: bytes = b"", times: int = 1) -> bytes:
+    """A whole archive but for its golden.jsonl."""
+    buffer = io.BytesIO(archive({"manifest.json": b"{}"}))
+    with tarfile.open(fileobj=buffer, mode="r:gz") as tar:
+        members = [(member, tar.extractfile(member).read()) for member in tar]
+    odd = tarfile.TarInfo("golden.jsonl")
+    odd.type, odd.size, odd.linkname = kind, len(content), "manifest.json" if kind != tarfile.REGTYPE else ""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for member, data in [*members, *[(odd, content)] * times]:
+            tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def chained(times: int) -> bytes:
+    """A tar whose one member has so many headers, each an extension of the next."""
+    entry = tarfile.TarInfo("x")
+    entry.type, entry.size = tarfile.XHDTYPE, tarfile.BLOCKSIZE
+    end = tarfile.TarInfo("golden.jsonl").tobuf() + b"\0" * 1024
+    return gzip.compress((entry.tobuf() + b"9 a=bcde\n" * 56 + b"\n" * 8) * times + end, 1)
+
+
+def test_f55_a_thousand_extensions_of_one_header_are_no_archive(stored):
+    with pytest.raises(GitopsError, match=r"not a readable tar\.gz"):
+        golden.read(*stored(chained(1000)))
+
+
+HOSTILE = {
+    "symbolic link": hostile(tarfile.SYMTYPE),
+    "hard link": hostile(tarfile.LNKTYPE),
+    "device": hostile(tarfile.CHRTYPE),
+    "huge": hostile(tarfile.REGTYPE, b"\n" * (17 * 2**20)),
+    "twice": hostile(tarfile.REGTYPE, b"{}", times=2),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_f55_a_member_that_is_not_one_regular_file_of_a_bounded_size_is_refused(stored, case):
+    with pytest.raises(GitopsError, match=r"golden\.jsonl is not one regular file of at most 16 MiB"):
+        golden.read(*stored(HOSTILE[case]))
 
 
 KEY, OTHER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()

@@ -164,7 +164,7 @@ def test_one_file_that_fails_does_not_stop_the_others(team, registry):
     assert team.serving(good)["version"] == str(good.version)
 
 
-def test_a_commit_that_is_not_on_the_branch_is_refused(team, registry):
+def test_f58_a_commit_that_is_not_on_the_branch_is_refused(team, registry):
     team.repository.git("checkout", "--quiet", "-b", "topic")
     sha = team.write(registry.release())
     stray = replace(team.reconciler(), commit=sha)
@@ -254,18 +254,20 @@ class Meanwhile:
         ({"package_arn": "arn:aws:sagemaker:eu-west-1:123456789012:model-package/nothing/1"}, "not in the registry"),
     ],
 )
-def test_a_release_that_disagrees_with_the_registry_is_refused(team, registry, change, sentence):
+def test_f36_a_release_that_disagrees_with_the_registry_is_refused(team, registry, change, sentence):
     team.write(registry.release().model_copy(update=change))
     assert sentence in team.reconcile()[0]
 
 
 def test_f36_an_archive_replaced_after_its_registration_is_refused(team, registry):
-    release = registry.release()
-    team.clients.s3.put_object(
-        Bucket="images-bucket", Key=release.archive_uri.removeprefix("s3://images-bucket/"), Body=b"other"
+    release, other = registry.release(), registry.release()  # both are whole, and each would serve
+    keys = [one.archive_uri.removeprefix("s3://images-bucket/") for one in (release, other)]
+    team.clients.s3.copy_object(
+        Bucket="images-bucket", Key=keys[0], CopySource={"Bucket": "images-bucket", "Key": keys[1]}
     )
     team.write(release)
     assert "changed since" in team.reconcile()[0]
+    assert status.observe(team.clients.sagemaker, f"{team.name}-ncf-staging") is None
 
 
 def test_status_shows_git_beside_what_is_live(team, registry):

@@ -77,13 +77,14 @@ def test_a_git_host_that_takes_no_request_does_not_hide_why_one_is_needed(team, 
 
 
 def test_f40_the_last_words_of_a_container_that_never_became_healthy_are_said(team, registry):
-    served(team, registry, "sick")
+    good, _ = served(team, registry, "sick")
     said: list[str] = []
     deadline = time.monotonic() + 30
     while not said and time.monotonic() < deadline:  # CloudWatch has them a moment later
         assert "rolled back" in team.reconcile()[0]
         said = [line for line in team.said if "log: " in line]
     assert any("this image is sick" in line for line in said)
+    assert team.serving(good)["version"] == str(good.version)
 
 
 class Stopwatch:

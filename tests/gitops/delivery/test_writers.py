@@ -5,6 +5,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+from botocore.exceptions import ClientError
 
 from gitops.clock import Clock
 from gitops.delivery import autoscaling
@@ -96,12 +97,70 @@ def test_f44_an_endpoint_that_stays_busy_is_waited_for_until_the_deadline(team, 
             return {**self.sagemaker.describe_endpoint(**request), "EndpointStatus": "SystemUpdating"}
 
     seconds = [0.0]
-    clock = Clock(monotonic=lambda: seconds[0], sleep=lambda pause: seconds.__setitem__(0, seconds[0] + pause))
+
+    def sleep(pause: float) -> None:
+        seconds[0] += pause
+        assert seconds[0] < 10_000, "waits without an end"
+
+    clock = Clock(monotonic=lambda: seconds[0], sleep=sleep)
     busy = Busy(team.clients.sagemaker)
     cloud = replace(team.clients, sagemaker=busy)
     (failure,) = replace(team.reconciler(), cloud=cloud, clock=clock, seconds=300).all()
     assert "still SystemUpdating at the deadline" in failure
     assert (busy.calls, 300 < seconds[0] < 330) == ([], True)
+
+
+def test_f44_an_endpoint_that_is_busy_whenever_it_is_called_is_given_up(team, registry):
+    first, _ = served(team, registry)
+
+    class Restless(Counting):
+        def update_endpoint(self, **request):
+            self.calls.append("update")
+            assert len(self.calls) < 100, "calls without an end"
+            message = "Cannot update in-progress endpoint"
+            raise ClientError({"Error": {"Code": "ValidationException", "Message": message}}, "UpdateEndpoint")
+
+    restless = Restless(team.clients.sagemaker)
+    (failure,) = replace(team.reconciler(), cloud=replace(team.clients, sagemaker=restless)).all()
+    assert "does not come to rest" in failure
+    assert team.serving(first)["version"] == str(first.version)
+
+
+def test_f41_an_endpoint_that_is_moved_back_while_it_is_verified_is_no_success(team, registry):
+    served(team, registry)
+    config = team.endpoint()["EndpointConfigName"]
+
+    class Moving:
+        """The runtime, where somebody moves the endpoint once the first golden request was answered."""
+
+        moved = False
+
+        def invoke_endpoint(self, **request):
+            answer = team.clients.runtime.invoke_endpoint(**request)
+            if not self.moved:
+                self.moved = True
+                team.clients.sagemaker.update_endpoint(EndpointName=request["EndpointName"], EndpointConfigName=config)
+            return answer
+
+    (failure,) = replace(team.reconciler(), cloud=replace(team.clients, runtime=Moving())).all()
+    assert "was changed while it was verified" in failure
+    assert team.host.every == []  # nobody has to take the release back
+
+
+def test_f50_an_update_that_is_denied_is_asked_for_once_and_named(team, registry):
+    first, _ = served(team, registry)
+    words = "User: arn:aws:sts::1:role/x is not authorized to perform: sagemaker:UpdateEndpoint on resource: arn:aws:e"
+
+    class Denying(Counting):
+        def update_endpoint(self, **request):
+            self.calls.append("update")
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": words}}, "UpdateEndpoint")
+
+    denying = Denying(team.clients.sagemaker)
+    (failure,) = replace(team.reconciler(), cloud=replace(team.clients, sagemaker=denying)).all()
+    assert f"AWS refused UpdateEndpoint: AccessDeniedException: {words}" in failure
+    assert denying.calls == ["update"]
+    assert team.serving(first)["version"] == str(first.version)
 
 
 def test_f43_a_rollback_that_failed_freezes_the_endpoint_and_names_recover(team, registry):

@@ -104,13 +104,35 @@ def test_f11_what_a_killed_deploy_build_left_is_no_orphan_after_collect(site):
     assert orphan.models[0]["ModelName"] not in names(site)[1]
 
 
-def test_what_comes_to_serve_while_it_is_being_deleted_stays(site):
+def test_f43_what_comes_to_serve_while_it_is_being_deleted_stays(site):
     first = site.deploy(site.registry.release()).config
     for _ in range(3):
         site.deploy(site.registry.release())
     client = Meanwhile(site, first)
     Collector(client, site.slot.root, site.name, ("staging",), site.said.append).run(True, 1, 0.0)
     assert any(f"keep    {first}: {site.endpoint} has come to serve it" in line for line in site.said)
+    assert first in names(site)[0]
+
+
+def test_f43_a_config_that_an_endpoint_is_coming_to_stays(site):
+    first = site.deploy(site.registry.release()).config
+    for _ in range(3):
+        site.deploy(site.registry.release())
+
+    class Coming:
+        """SageMaker, where the endpoint is on its way to its first config again."""
+
+        def __getattr__(self, name: str):
+            return getattr(site.sagemaker, name)
+
+        def describe_endpoint(self, **request):
+            return {
+                **site.sagemaker.describe_endpoint(**request),
+                "PendingDeploymentSummary": {"EndpointConfigName": first},
+            }
+
+    Collector(Coming(), site.slot.root, site.name, ("staging",), site.said.append).run(True, 1, 0.0)
+    assert f"keep    {first}: serves {site.endpoint}" in site.said
     assert first in names(site)[0]
 
 

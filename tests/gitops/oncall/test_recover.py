@@ -96,7 +96,7 @@ def test_f43_a_rolling_update_whose_way_back_is_lost_is_recovered_once_the_archi
     assert (observed.status, observed.config) == ("InService", config)
 
 
-def test_an_endpoint_that_failed_is_made_again_where_that_is_allowed(site):
+def test_f45_an_endpoint_that_failed_is_made_again_where_that_is_allowed(site):
     good, bad = site.registry.release(), site.registry.release("sick")
     config = site.deploy(good).config
     site.delete()
@@ -155,7 +155,7 @@ def test_no_step_is_planned_for_an_endpoint_that_serves_or_moves(status):
 
 
 @pytest.mark.parametrize("status", sorted(STATES))
-def test_without_allow_recreate_no_plan_deletes(status):
+def test_f45_without_allow_recreate_no_plan_deletes(status):
     try:
         steps = plan(status, "endpoint", "config", allow_recreate=False)
     except GitopsError:

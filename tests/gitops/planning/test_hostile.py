@@ -1,17 +1,21 @@
 """A stranger's merge request is planned as data: it runs nothing, hides nothing and writes no markup."""
 
+import json
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops.planning import secrets
-from gitops.planning.plan import Plan, render
+from gitops.planning import recall, secrets
+from gitops.planning.plan import Plan, plan, render
 from gitops.planning.text import cell, code
+from pipelines.secrets import PATTERNS
 from tests.gitops.repository import PARAMS, project
 
 ROOT = Path(__file__).parents[3]
@@ -50,8 +54,35 @@ def test_f58_a_fork_is_planned_without_credentials_and_nothing_of_it_is_run(tmp_
     assert not canary.exists()
 
 
+def test_f58_a_plan_does_not_ask_the_machine_it_runs_on_for_a_role(tmp_path, monkeypatch):
+    """A runner may have a role of its own, and a stranger's merge request is planned there."""
+    seen: list[str] = []
+
+    class Metadata(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            seen.append(self.path)
+            self.send_error(404)
+
+        do_GET = do_PUT  # noqa: N815 - names of http.server
+
+        def log_message(self, *_) -> None:
+            pass
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Metadata) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        assert recall.ask("film-recommender-ncf", "eu-west-1") is None
+        server.shutdown()
+    assert seen == []
+
+
 @settings(max_examples=50, deadline=None)
-@given(st.text())
+@given(
+    st.lists(st.sampled_from(["`", "``", "|", "\\", "\n", "\r", "\x00", "\u2028", "\u202e"]) | st.text()).map("".join)
+)
 def test_f58_no_text_of_the_head_leaves_its_code_span(text: str):
     for shown in (code(text), cell(text)):
         assert shown[0] == shown[-1] == "`"
@@ -84,5 +115,25 @@ def test_f57_a_secret_in_a_changed_file_is_named_by_line_and_never_shown(tmp_pat
     assert problem == f"a.md: line 2 looks like {kind}; revoke it and take it out"
 
 
+@pytest.mark.parametrize("kind", SECRETS)
+def test_f57_a_plan_shows_a_secret_in_no_difference_no_error_and_no_diff(tmp_path, kind, monkeypatch):
+    clone = project(tmp_path / "clone")
+    clone.commit(CODE)
+    secret = json.dumps(SECRETS[kind])
+    deploy = (clone.root / "deploy/staging/ncf.yml").read_text()
+    clone.commit({
+        "params/ncf.yml": PARAMS.replace("household_id", secret),
+        "deploy/staging/ncf.yml": deploy.replace("instance_type: ", f"instance_type: {secret} # "),
+        "deploy/staging/_policy.yml": f"reason: {secret}\n",
+    })  # fmt: skip
+    monkeypatch.chdir(clone.root)
+    found = plan("HEAD~1", "HEAD")
+    assert f"params/ncf.yml: line 3 looks like {kind}; revoke it and take it out" in found.problems
+    text = render(found)
+    assert f"looks like {kind}" in text
+    assert "***" in text
+    assert SECRETS[kind][-1] * 10 not in text  # of the secret's own letters not even a part
+
+
 def test_every_kind_of_secret_is_tried():
-    assert set(SECRETS) == set(secrets.PATTERNS)
+    assert set(SECRETS) == set(PATTERNS)

@@ -88,7 +88,7 @@ def test_f58_somebody_elses_comment_with_our_marker_is_left_alone(team):
     assert "### Plan: " in second
 
 
-def test_a_plan_whose_base_moved_says_stale_and_which_data_moved(team):
+def test_f34_a_plan_whose_base_moved_says_stale_and_which_data_moved(team):
     found = plan.plan("main", "topic")
     lock = FILES["params/ncf.data.yml"].replace("rows: 24011", "rows: 24012")
     team.clone.git("checkout", "--quiet", "main")
