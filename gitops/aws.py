@@ -85,7 +85,8 @@ def explained() -> Iterator[None]:
         yield
     except ClientError as error:
         if passing(error):
-            raise GitopsError(f"{sentence(error)}; AWS is in trouble, run it again later", exit_code=expiry.STATUS) from error
+            said = f"{sentence(error)}; AWS is in trouble, run it again later"
+            raise GitopsError(said, exit_code=expiry.STATUS) from error
         raise GitopsError(f"{sentence(error)}; see the role's policy and the name") from error
     except BotoCoreError as error:  # no credentials, no such host, a parameter of the wrong shape
         raise GitopsError(f"AWS cannot be asked: {error}; check credentials, region and AWS_ENDPOINT_URL") from error
