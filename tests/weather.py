@@ -23,10 +23,14 @@ class Raw:
 
 
 class Weather:
-    """Answers the first `count` requests of a client by itself, status 0 with silence; counts all of them."""
+    """Answers the first `count` requests of a client by itself, status 0 with silence; counts all of them.
+
+    The body is XML, or JSON if it begins like it.
+    """
 
     def __init__(self, client, status: int, body: str = "", count: int = 1000) -> None:
         self.status, self.body, self.left = status, body.encode(), count
+        self.headers = {"Content-Type": "application/json" if body.startswith("{") else "application/xml"}
         self.times: list[float] = []
         client.meta.events.register("before-send", self.send)
 
@@ -37,7 +41,7 @@ class Weather:
             return None
         if not self.status:
             raise ReadTimeoutError(endpoint_url=request.url)
-        return AWSResponse(request.url, self.status, {"Content-Type": "application/xml"}, Raw(self.body))
+        return AWSResponse(request.url, self.status, self.headers, Raw(self.body))
 
 
 def xml(code: str, message: str = "no") -> str:

@@ -167,7 +167,7 @@ def test_f51_a_token_that_ends_is_renewed_once_and_then_the_exit_code_says_run_a
 
 def ask_the_model(region: str) -> None:
     runtime = aws.client("sagemaker-runtime", region)
-    Weather(runtime, 403, '{"__type": "ExpiredTokenException", "message": "ended"}', kind="application/json")
+    Weather(runtime, 403, '{"__type": "ExpiredTokenException", "message": "ended"}')
     golden.replay(runtime, "endpoint", [golden.Golden({"userId": "u"}, ("a",), (1.0,))])
 
 
@@ -193,7 +193,7 @@ def test_f51_an_ended_token_is_no_finding_about_what_was_asked(access, doing):
 @pytest.mark.parametrize("variants", [None, "main"])
 def test_f50_a_model_that_may_not_be_asked_is_not_taken_for_a_wrong_one(access, variants):
     runtime, words = aws.client("sagemaker-runtime", access), "x is not authorized to perform: sagemaker:InvokeEndpoint"
-    Weather(runtime, 403, json.dumps({"__type": "AccessDeniedException", "message": words}), kind="application/json")
+    Weather(runtime, 403, json.dumps({"__type": "AccessDeniedException", "message": words}))
     asked = [golden.Golden({"userId": "u"}, ("a",), (1.0,))]
     with pytest.raises(GitopsError, match=words), aws.explained():
         golden.replay(runtime, "endpoint", asked, variants)
