@@ -10,7 +10,7 @@ TORCH := torch==2.13.0
 # Imported by every build of the demo. Compiled once, here: a build may be told not to write bytecode itself.
 COMPILED := boto3 botocore gitlab moto numpy pandas pyarrow pydantic requests s3transfer sagemaker urllib3 werkzeug yaml
 
-.PHONY: help setup demo test test-heavy lint format bench bake readme lock clean
+.PHONY: help setup demo test test-heavy test-mutants lint format bench bake readme lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test: $(READY) ## the tests (about six minutes on two cores)
 
 test-heavy: $(READY) ## the tests that need an engine of their own lock
 	@$(PY) -m pytest -m heavy
+
+test-mutants: $(READY) ## take every protection away and see its test fail (about twenty minutes)
+	@$(PY) -m tests.mutation
 
 lint: $(READY) ## ruff and mypy
 	@$(PY) -m ruff check .
