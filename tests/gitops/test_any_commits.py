@@ -1,6 +1,6 @@
 """Commits nobody thought of beforehand: a seed makes the script, an oracle that shares no code predicts its work.
 
-`python -m tests.gitops.test_any_commits 7 12` runs twelve commits of another seed.
+`python -m tests.gitops.test_any_commits 7 12` runs twelve commits of another seed; kinds behind it come first.
 """
 
 import json
@@ -143,9 +143,8 @@ class Walk:
         assert head["sha"] == self.head
 
 
-def walk(script: Script, seed: int, commits: int) -> None:
-    found = Walk(script, seed)
-    kinds = ["params", "promote"]
+def walk(script: Script, seed: int, commits: int, *first: str) -> None:
+    found, kinds = Walk(script, seed), ["params", "promote", *first]
     for number in range(1, commits + 1):
         kind = kinds.pop(0) if kinds else found.choose()
         found.step(number, kind)
@@ -158,4 +157,4 @@ def test_a_script_of_commits_that_nobody_wrote_ends_as_the_oracle_predicts(scrip
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, raised(Path(folder)) as found:
-        walk(found, int(sys.argv[1]), int(sys.argv[2]))
+        walk(found, int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

@@ -27,7 +27,7 @@ PRODUCTION, STAGING = "deploy/production/ncf.yml", "deploy/staging/ncf.yml"
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     found = project(tmp_path / "clone")
-    found.commit({**CODE, ".gitlab-ci.yml": "a: 1\n", STAGING: deploy("staging")})
+    found.commit({".gitlab-ci.yml": "a: 1\n", STAGING: deploy("staging")})  # without code nothing is compiled
     monkeypatch.chdir(found.root)
     return found
 
@@ -99,6 +99,7 @@ def test_a_folder_that_is_left_without_what_its_builds_read_is_a_problem(reposit
 
 
 def test_what_a_larger_machine_costs_is_said_where_nobody_knows_for_how_long(repository):
+    repository.commit(CODE)
     larger = PARAMS + "train: {instance_type: ml.m5.4xlarge, instance_count: 8}\n"
     found = planned(repository, {"params/ncf.yml": larger})
     hourly = found.trainings[0].estimates[1].hourly
@@ -107,11 +108,13 @@ def test_what_a_larger_machine_costs_is_said_where_nobody_knows_for_how_long(rep
 
 
 def test_a_change_that_starts_nothing_now_says_what_the_next_retrain_does(repository):
+    repository.commit(CODE)
     text = plan.render(planned(repository, {"project.yml": PROJECT.replace("film-recommender\n", "other\n", 1)}))
     assert "Nothing would be trained or deployed now; the next retrain would do this:" in text
 
 
 def test_only_some_of_many_models_are_compiled_and_that_is_said(repository, monkeypatch):
+    repository.commit(CODE)
     monkeypatch.setattr(plan, "MODELS", 1)
     found = planned(repository, {"params/a.yml": PARAMS, "params/ncf.yml": PARAMS + "run: {nonce: 1}\n"})
     assert [one.name for one in found.trainings] == ["a"]
