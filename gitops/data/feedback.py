@@ -23,11 +23,14 @@ Event = dict[str, str]
 
 
 def day_of(text: str) -> date:
-    """2026-11-20; GitopsError."""
+    """2026-11-20; GitopsError for no day, or one that nobody can have lived."""
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError as error:
         raise GitopsError(f"{text}: is no day; write it as 2026-11-20") from error
+    if not 2000 <= found.year < 9000:  # days before and after it are counted
+        raise GitopsError(f"{text}: is a day of another century; write it as 2026-11-20")
+    return found
 
 
 def closed(day: date, today: date) -> date:

@@ -105,6 +105,8 @@ def test_preparation_reads_the_partition_beside_raw_ones(tmp_path):
     [
         (["--events", "2026-11-32"], "is no day"),
         (["--events", "2999-01-01"], "still takes late events"),
+        (["--events", "9999-12-31"], "is a day of another century"),
+        (["--events", "0001-01-01"], "is a day of another century"),
         (["--events", "2026-11-10", "--dataset", "other"], "locks completejourney, not other"),
     ],
 )
