@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gitops.events import changes
+from gitops.markdown import HIDDEN, cell, code
 from gitops.planning.endpoints import Endpoint
 from gitops.planning.estimates import cost, money, time, total
 from gitops.planning.training import Training
@@ -16,22 +17,6 @@ MARKER = "<!-- gitops:plan -->"  # finds the comment again
 SHOWN = 8  # lines of a list; more are counted
 FOLDED = 200  # lines of a folded part
 LONGEST = 60_000  # characters; GitHub takes 65,536 in a comment
-WIDEST = 500  # characters of one text of the head's
-# what moves a cursor, turns a line round, shows nothing, or cannot be written
-HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e0fff]+"
-)
-
-
-def code(text: object) -> str:
-    """A text of the head's as one code span: no markup, no mention, no second line."""
-    plain = HIDDEN.sub(" ", str(text)).replace("`", "'").strip()
-    return f"`{plain if len(plain) <= WIDEST else plain[: WIDEST - 1] + '…'}`" if plain else "` `"
-
-
-def cell(text: object) -> str:
-    """As `code`, in a table."""
-    return code(text).replace("|", "\\|")
 
 
 def render(found: "Plan") -> str:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops.__main__ import main
+from gitops.markdown import cell, code
 from gitops.planning import secrets
 from gitops.planning.plan import Plan, render
-from gitops.planning.text import cell, code
 from tests.gitops.repository import PARAMS, project
 
 ROOT = Path(__file__).parents[3]

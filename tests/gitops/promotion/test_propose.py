@@ -204,8 +204,21 @@ CHANGES = {
 def test_what_changes_for_users_is_said_with_a_few_lists_under_hashed_names():
     body = described(candidate(1, changes=CHANGES))
     assert "71 % of a top-10 stays, the first item for 55 % of 801 users, the whole list for 2 %." in body
-    assert "- before: aa bb\n- after: aa **cc**\n" in body
+    assert "- before: `aa` `bb`\n- after: `aa` **`cc`**\n" in body
     assert body.count("user `0a1b2c3d`, 1 of 2 kept") == 3
+
+
+def test_f58_no_item_of_the_data_is_a_mention_a_picture_or_a_command():
+    """A git host carries out what stands in a request's text, with the bot's rights."""
+    evil = ["@all", "![](//x/a.png)", "\n/merge", "`\n/approve"]
+    examples = [{"user": "0a1b2c3d", "before": evil, "after": ["aa"]}]
+    body = described(candidate(1, changes=CHANGES | {"examples": examples}))
+    assert "- before: `@all` `![](//x/a.png)` `/merge` `' /approve`\n" in body
+
+
+def test_f58_no_line_of_a_deploy_file_ends_the_diff():
+    promotion = review.Promotion("production", "deploy/production/ncf.yml", "a: |\n```\n/merge", "release: {}")
+    assert review.description(candidate(1), promotion).count("```") == 2
 
 
 def test_without_a_champion_nothing_is_said_to_change():
