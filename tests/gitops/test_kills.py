@@ -9,7 +9,9 @@ import time
 
 import pytest
 
-from tests.gitops.test_crash import Notify, Propose, Reject, Scene, Start, Update, expected, make  # noqa: F401
+from localcloud import state
+from tests.conftest import IMAGES, LocalCloud
+from tests.gitops.test_crash import ROOT, Notify, Propose, Reject, Scene, Start, Update, expected, make  # noqa: F401
 
 pytestmark = pytest.mark.heavy
 
@@ -58,15 +60,21 @@ class Plan(Scene):
 
 
 SCENES = (Notify, Propose, Start, Update, Reject, Rollback, Data, Plan)
-calm: dict[type[Scene], float] = {}
+calm: dict[type[Scene], tuple[float, tuple[int, dict]]] = {}
 
 
-def duration(make, kind: type[Scene]) -> float:  # noqa: F811 - pytest's way to share a fixture
-    """Seconds of an undisturbed run: what a random moment is part of."""
+def rest(scene: Scene) -> tuple[int, dict]:
+    """The exit code and what is left when the command has been run again and finds nothing to do."""
+    scene.run()
+    return scene.run(), scene.left()
+
+
+def undisturbed(make, kind: type[Scene]) -> tuple[float, tuple[int, dict]]:  # noqa: F811 - a shared fixture
+    """Seconds that the first run takes, of which a random moment is part; and where it all ends."""
     if kind not in calm:
-        began = time.monotonic()
-        make(kind).run()
-        calm[kind] = time.monotonic() - began
+        scene, began = make(kind), time.monotonic()
+        scene.run()
+        calm[kind] = time.monotonic() - began, (scene.run(), scene.left())
     return calm[kind]
 
 
@@ -99,11 +107,11 @@ def clutter(scene: Scene) -> list[str]:
 @pytest.mark.parametrize("kind", SCENES, ids=lambda kind: kind.__name__)
 def test_f11_a_command_that_is_killed_at_random_moments_and_runs_again_leaves_no_trace_of_it(make, kind, group):  # noqa: F811
     dice = random.Random(f"{kind.__name__} {group}")
-    wanted, whole = expected(make, kind), duration(make, kind)
+    whole, wanted = undisturbed(make, kind)
     found = make(kind)
     for _ in range(2):
         kill(found, dice.random() * whole, group)
-    assert (found.run(), found.left()) == wanted, found.output
+    assert rest(found) == wanted, found.output
     assert clutter(found) == []
 
 
@@ -113,3 +121,32 @@ def test_f11_a_deploy_that_is_killed_at_any_moment_and_runs_again_leaves_no_trac
     found = make(Update)
     found.run(seconds=tenths / 10)
     assert (found.run(), found.left()) == wanted, found.output
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
+def test_f11_a_cloud_that_dies_under_a_deployment_ends_it_in_one_line_and_can_be_started_again(
+    start_localcloud, tmp_path, part
+):
+    images = tmp_path / "images.yml"
+    images.write_text(IMAGES)
+    cloud = start_localcloud("--images", str(images))
+    scene = Update(cloud, tmp_path / "first")
+    process = subprocess.Popen(
+        [sys.executable, "-m", *scene.command],
+        cwd=scene.clone.root,
+        env=scene.told(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(part * 3)
+    os.kill(cloud.state.pid, signal.SIGKILL)
+    said, error = process.communicate(timeout=300)
+    assert process.returncode == 1, said + error
+    assert "Traceback" not in said + error
+    assert len(error.splitlines()) == 1
+    again = ["up", "--port", cloud.endpoint.rpartition(":")[2], "--detach", "--directory", str(cloud.directory)]
+    subprocess.run([sys.executable, "-m", "localcloud", *again, "--images", str(images)], cwd=ROOT, check=True)
+    fresh = LocalCloud(cloud.directory, state.read(cloud.directory))
+    second = Update(fresh, tmp_path / "second")
+    assert second.run() == 0, second.output

@@ -139,6 +139,14 @@ def test_f58_attributes_of_the_commit_neither_hide_nor_rewrite_a_file_of_the_sou
     assert modes == {"README.md": "100644", "b.sh": "100755", "c": "120777"}
 
 
+def test_f58_the_source_that_is_uploaded_obeys_no_attribute(repository, target):
+    sha = repository.commit({".gitattributes": "params/** export-ignore\n"})
+    notify.notify(Push("main", ZERO, sha), target, say=lambda line: None)
+    archive = target.s3.get_object(Bucket=target.bucket, Key=f"source/{sha}.zip")["Body"].read()
+    with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
+        assert "params/ncf.yml" in zipped.namelist()
+
+
 def test_equal_commits_are_packed_into_equal_bytes(repository):
     assert source.pack("HEAD") == source.pack("HEAD")
 
