@@ -41,8 +41,8 @@ class Host(Protocol):
     def head(self) -> str:
         """The sha of the protected branch; GitopsError if it is not protected."""
 
-    def contains(self, sha: str) -> bool:
-        """True if the commit is on the protected branch."""
+    def contains(self, sha: str, ref: str = "") -> bool:
+        """True if the commit is on the protected branch, or leads to `ref`."""
 
     def blob(self, path: str, ref: str) -> str | None:
         """git's id of the file at that ref, or None if it is not there."""

@@ -112,8 +112,8 @@ class GitHub:
             raise GitopsError(f"{self.branch}: is not a protected branch of the git host; protect it, then run again")
         return str(branch["commit"]["sha"])
 
-    def contains(self, sha: str) -> bool:
-        found = self.api.asked("GET", f"/compare/{quote(self.branch)}...{quote(sha)}")
+    def contains(self, sha: str, ref: str = "") -> bool:
+        found = self.api.asked("GET", f"/compare/{quote(ref or self.branch)}...{quote(sha)}")
         return found is not None and found["status"] in {"identical", "behind"}
 
     def blob(self, path: str, ref: str) -> str | None:

@@ -54,8 +54,8 @@ class GitLab:
             raise GitopsError(f"{self.branch}: is not a protected branch of the git host; protect it, then run again")
         return str(branch.commit["id"])
 
-    def contains(self, sha: str) -> bool:
-        comparison = self._get(sha, lambda: self.project.repository_compare(self.branch, sha))
+    def contains(self, sha: str, ref: str = "") -> bool:
+        comparison = self._get(sha, lambda: self.project.repository_compare(ref or self.branch, sha))
         # commits reachable from sha and not from the branch: none means that the branch contains it
         return comparison is not None and not comparison["commits"] and not comparison.get("compare_timeout")
 

@@ -9,7 +9,7 @@ from gitops.promotion import review
 from gitops.promotion.propose import Policy, Proposer
 from tests.gitops.candidates import candidate
 from tests.gitops.host import RepositoryHost
-from tests.gitops.repository import FILES, project
+from tests.gitops.repository import FILES, PARAMS, project
 
 POLICY = Policy(("staging", "production"), {"staging": "auto", "production": "merge_request"})
 
@@ -95,6 +95,36 @@ def test_an_older_candidate_that_comes_late_proposes_nothing(host):
     said = propose(host, candidate(1))
     assert (host.head(), len(host.every)) == (head, count)
     assert all("superseded" in line for line in said)
+
+
+def pushed(host: RepositoryHost, epochs: int) -> str:
+    return host.repository.commit({"params/ncf.yml": PARAMS.replace("epochs: 10", f"epochs: {epochs}")})
+
+
+def of_commit(version: int, sha: str):
+    found = candidate(version)
+    found.package["CustomerMetadataProperties"]["commit"] = sha
+    return found
+
+
+@pytest.mark.parametrize("first", ["the later commit's", "the earlier commit's"])
+def test_f03_of_two_pushes_the_later_commits_candidate_counts_however_long_the_runs_took(host, first):
+    """The earlier commit trained longer, so its version is the higher one."""
+    earlier, later = of_commit(2, pushed(host, 20)), of_commit(1, pushed(host, 30))
+    said = [propose(host, found) for found in ((later, earlier) if "later" in first else (earlier, later))]
+    assert release(host, "staging") == "ncf-000000000001"
+    opened = [branch for branch, state in states(host).items() if state == "opened"]
+    assert opened == ["promote/production/ncf-000000000001"]
+    assert "superseded" in said[1][0] or "earlier" in first
+
+
+def test_f02_a_candidate_of_an_earlier_commit_counts_again_when_the_branch_has_gone_back_to_it(host):
+    """Its run failed at first, and was continued by the revert: it still carries the first commit's name."""
+    earlier, later = of_commit(2, pushed(host, 20)), of_commit(1, pushed(host, 30))
+    propose(host, later)
+    pushed(host, 20)
+    propose(host, earlier)
+    assert release(host, "staging") == "ncf-000000000002"
 
 
 def test_another_models_promotion_stays_open(host):
