@@ -41,7 +41,7 @@ def message(error: ClientError) -> str:
 def missing(error: ClientError) -> bool:
     """True for the several ways in which AWS says that a thing does not exist."""
     says_so = "could not find" in message(error).lower() or "does not exist" in message(error).lower()
-    return code(error) in {"404", "NoSuchKey", "NotFound", "ResourceNotFound"} or (
+    return code(error) in {"404", "NoSuchKey", "NotFound", "ResourceNotFound", "ResourceNotFoundException"} or (
         code(error) == "ValidationException" and says_so
     )
 

@@ -14,6 +14,8 @@ from gitops.rollout import deployment_config
 NAME_LIMIT = 63  # SageMaker's, for models, endpoint configs and endpoints
 CAPTURE_PREFIX = "capture"  # of the bucket that holds the archives; SageMaker adds endpoint, variant and hour
 
+TOLD = {"instance_type": "InstanceType", "instances": "InitialInstanceCount"}  # of each variant of an endpoint config
+
 
 @dataclass(frozen=True)
 class Place:
@@ -68,8 +70,26 @@ def spec(deployment: Deployment, place: Place, facts: Mapping[str, Facts]) -> Sp
 
 def models_of(config: Mapping[str, Any]) -> dict[str, str]:
     """Each variant's model in an endpoint config, shadow variants too."""
-    variants = [*config["ProductionVariants"], *config.get("ShadowProductionVariants", ())]
+    variants = [*config.get("ProductionVariants", ()), *config.get("ShadowProductionVariants", ())]
     return {variant["VariantName"]: variant["ModelName"] for variant in variants}
+
+
+def asked(deployment: Deployment) -> dict[str, Any]:
+    """What `deployment` asks of its endpoint, flat and without made-up names: `main.instances` and the like."""
+    releases = deployment.releases
+    containers = {name: (release.archive_uri, release.image) for name, release in releases.items()}
+    return told(_config(deployment, dict.fromkeys(releases, "")), containers)
+
+
+def told(config: Mapping[str, Any], containers: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """The same of an endpoint config and the (archive URI, image) of each variant's model."""
+    found: dict[str, Any] = {"capture": config.get("DataCaptureConfig", {}).get("InitialSamplingPercentage")}
+    for variant in [*config.get("ProductionVariants", ()), *config.get("ShadowProductionVariants", ())]:
+        name = variant["VariantName"]
+        found[f"{name}.archive"], found[f"{name}.image"] = containers.get(name, ("", ""))
+        found |= {f"{name}.{word}": variant.get(key) for word, key in TOLD.items()}
+        found[f"{name}.weight"] = round(variant.get("InitialVariantWeight", 0.0), 4)  # SageMaker's is a 32 bit float
+    return found
 
 
 def guards(spec: Spec, live: Mapping[str, Any]) -> dict[str, Any]:

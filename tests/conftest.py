@@ -23,6 +23,8 @@ images:
     command: [python, -m, serving_code]
   - {image: "*", source: environment}
 """
+# Waits for our end of the pipe to close, which it does however this process ends: pytest-xdist kills its workers.
+GUARD = "import subprocess, sys; sys.stdin.read(); subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)"
 
 
 @dataclass(frozen=True)
@@ -69,21 +71,23 @@ class LocalCloud:
 
 @pytest.fixture(scope="session")
 def start_localcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LocalCloud]]:
-    """Start as many as a test needs, each in a directory of its own; all are stopped at the end."""
-    started: list[Path] = []
+    """Start as many as a test needs, each in a directory of its own; all are stopped at the end, whatever ends us."""
+    guards: list[subprocess.Popen[bytes]] = []
 
     def start(*arguments: str) -> LocalCloud:
         directory = tmp_path_factory.mktemp("localcloud")
-        started.append(directory)
-        command = [sys.executable, "-m", "localcloud", "up", "--port", "0", "--detach", "--directory", str(directory)]
+        place = ["--directory", str(directory)]
+        down = [sys.executable, "-c", GUARD, sys.executable, "-m", "localcloud", "down", *place]
+        guards.append(subprocess.Popen(down, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True))
+        command = [sys.executable, "-m", "localcloud", "up", "--port", "0", "--detach", *place]
         subprocess.run([*command, *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         found = state.read(directory)
         assert found is not None
         return LocalCloud(directory, found)
 
     yield start
-    for directory in started:
-        running.down(directory)
+    for guard in guards:
+        guard.communicate()
 
 
 @pytest.fixture(scope="session")

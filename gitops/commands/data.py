@@ -120,13 +120,14 @@ def drift(arguments: argparse.Namespace, settings: Settings) -> int:
 
     here, file = desk(settings), Path(arguments.params)
     environment, model = here.environment(arguments.environment), params.model_name(file)
-    release = deployment.load(here.root / "deploy" / environment / f"{model}.yml").release
-    if release is None:
-        print(f"{environment}: {model} has no release, so there is nothing to compare with")
+    asked = deployment.load(here.root / "deploy" / environment / f"{model}.yml")
+    if asked.release is None or asked.capture is None:
+        lacks = "has no release" if asked.release is None else "captures nothing (capture, docs/delivery.md)"
+        print(f"{environment}: {model} {lacks}, so there is nothing to compare")
         return 0
     with aws.explained():
         refresher, now = _refresher(here, environment, arguments.propose), refresh.now()
-        found = refresher.observe(file, release, (now - timedelta(hours=arguments.hours), now))
+        found = refresher.observe(file, asked.release, (now - timedelta(hours=arguments.hours), now))
         print(json.dumps(asdict(found), indent=2) if arguments.json else drift.markdown(found), end="")
         if arguments.propose and found.verdict == "drifted":
             refresher.propose(file, found)

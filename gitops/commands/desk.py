@@ -72,10 +72,14 @@ class Desk:
         return name
 
     def slot(self, arguments: argparse.Namespace) -> "Slot":
-        """The deploy file that the arguments name; GitopsError if the environment is none of the project's."""
+        """The deploy file that the arguments name; GitopsError if there is no such environment, or file in it."""
         from gitops.oncall.rollback import Slot
 
-        return Slot(self.environment(arguments.environment), arguments.model, self.root)
+        slot = Slot(self.environment(arguments.environment), arguments.model, self.root)
+        if not (self.root / slot.path).is_file():
+            known = sorted(file.stem for file in (self.root / slot.path).parent.glob("[!_]*.yml"))
+            raise GitopsError(f"{slot.path}: is not there; {slot.environment} has {', '.join(known) or 'no model'}")
+        return slot
 
     def automatic(self, slot: "Slot") -> bool:
         """True if params' release policy lets a program merge into the environment."""

@@ -18,6 +18,8 @@ def add_parsers(verbs: Any) -> None:
     status = verbs.add_parser("status", help="what git asks for and what is live")
     status.add_argument("--json", action="store_true", help="as JSON")
     status.add_argument("--check", action="store_true", help="exit code 1 unless all is Synced and Healthy")
+    sync = verbs.add_parser("sync", help="make an environment what git says, now: its deploy build, followed")
+    sync.add_argument("environment")
     rollback = verbs.add_parser("rollback", help="ask git for an earlier release: a merge request of one file")
     _place(rollback)
     rollback.add_argument("--to", default="", metavar="RELEASE", help="release id; default: the one before")
@@ -54,6 +56,18 @@ def status(arguments: argparse.Namespace, settings: Settings) -> int:
     else:
         print(looking.table(found, silence))
     return 1 if arguments.check and not all(row.well for row in found) else 0
+
+
+def sync(arguments: argparse.Namespace, settings: Settings) -> int:
+    """An environment's deploy build is started with the newest commit, and followed."""
+    from gitops import aws
+    from gitops.oncall import sync as syncing
+
+    here = desk(settings, attempts=ATTEMPTS_FOR_A_PERSON)
+    build_project = f"{here.team.project}-deploy-{here.environment(arguments.environment)}"
+    with aws.explained():
+        cloud = syncing.Cloud(here.client("s3"), here.client("codebuild"), here.client("logs"), here.bucket)
+        return 0 if syncing.sync(cloud, build_project) else 1
 
 
 def rollback(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -128,6 +142,7 @@ def teardown(arguments: argparse.Namespace, settings: Settings) -> int:
 
 COMMANDS: dict[str, Command] = {
     "status": status,
+    "sync": sync,
     "rollback": rollback,
     "replay": replay,
     "recover": recover,

@@ -88,6 +88,11 @@ def move_head(s3: Any, bucket: str, head: Head, before: str = "") -> Head:
     raise GitopsError(f"s3://{bucket}/{HEAD}: others keep moving it; run notify again")
 
 
+def head(s3: Any, bucket: str) -> Head | None:
+    """The newest commit whose source is in S3; None before the first push. Raises GitopsError if it cannot be read."""
+    return _read(s3, bucket)[0]
+
+
 def _read(s3: Any, bucket: str) -> tuple[Head | None, dict[str, str]]:
     """What head.json says, and the condition under which it may be replaced."""
     try:

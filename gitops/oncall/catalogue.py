@@ -54,15 +54,15 @@ def models(sagemaker: Any, prefix: str) -> dict[str, dt.datetime]:
 
 
 def in_use(sagemaker: Any, prefix: str) -> dict[str, str]:
-    """Config name -> the endpoint that serves it, or that it is coming to, of every endpoint of the project."""
-    found = {}
+    """Config name -> the endpoints that serve it, or that it is coming to, of every endpoint of the project."""
+    found: dict[str, str] = {}
     for one in _listed(sagemaker, "endpoints", "Endpoints", prefix):
         if not one["EndpointName"].startswith(prefix):
             continue
         described = sagemaker.describe_endpoint(EndpointName=one["EndpointName"])
         pending = described.get("PendingDeploymentSummary", {}).get("EndpointConfigName", "")
         for name in {described.get("EndpointConfigName", ""), pending} - {""}:
-            found[name] = one["EndpointName"]
+            found[name] = ", ".join(filter(None, (found.get(name), one["EndpointName"])))
     return found
 
 

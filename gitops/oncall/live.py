@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from gitops import aws
+from gitops import aws, specs
 from gitops.delivery.decide import MOVING
 from gitops.delivery.endpoint import ATTEMPT_DIGEST
 from gitops.errors import GitopsError
@@ -22,8 +22,7 @@ class Live:
     """What an endpoint serves."""
 
     status: str
-    archive_uri: str
-    image: str
+    told: Mapping[str, Any]  # what its config asks for, as specs.told has it
     run_id: str
     model: str
     traffic: str = ""  # share of each variant, "main 75%, challenger 25%"
@@ -60,14 +59,12 @@ def observe(sagemaker: Any, endpoint: str) -> Live | None:
     if not described:
         return None
     config = _found(sagemaker.describe_endpoint_config, EndpointConfigName=described["EndpointConfigName"])
-    variants = config.get("ProductionVariants", [])
-    model = _found(sagemaker.describe_model, ModelName=variants[0]["ModelName"]) if variants else {}
-    container = model.get("PrimaryContainer", {})
-    environment = container.get("Environment", {})
+    containers = {name: _container(sagemaker, model) for name, model in specs.models_of(config).items()}
+    served = {name: (one.get("ModelDataUrl", ""), one.get("Image", "")) for name, one in containers.items()}
+    environment = next(iter(containers.values()), {}).get("Environment", {})
     return Live(
         status=described["EndpointStatus"],
-        archive_uri=container.get("ModelDataUrl", ""),
-        image=container.get("Image", ""),
+        told=specs.told(config, served),
         run_id=environment.get("RUN_ID", ""),
         model=environment.get("MODEL_NAME", ""),
         traffic=_traffic(described.get("ProductionVariants", [])),
@@ -76,6 +73,11 @@ def observe(sagemaker: Any, endpoint: str) -> Live | None:
         config=described["EndpointConfigName"],
         notes=_notes(sagemaker, described["EndpointArn"]),
     )
+
+
+def _container(sagemaker: Any, model: str) -> dict[str, Any]:
+    found: dict[str, Any] = _found(sagemaker.describe_model, ModelName=model).get("PrimaryContainer", {})
+    return found
 
 
 def wait(sagemaker: Any, endpoint: str, say: Say) -> Live | None:

@@ -1,25 +1,25 @@
 """An endpoint that no reconcile may touch, brought back: python -m gitops recover production ncf [--yes]
 
 For UpdateRollbackFailed (a mix of two configs serves) and Failed (nothing serves, only delete is possible). Goes back
-to the last release that has a record in releases/ and was not the one that failed, by the config it was served with:
-configs are named by their content and are never deleted while git or an endpoint names them. Says every step before
-it takes it, and takes none without --yes. The note of the failed attempt stays on the endpoint, so the release that
-failed is not tried again before git says something else.
+to the last release that was not the one that failed, has a record in releases/ and still its archive, by the config it
+was served with: configs are named by their content and are never deleted while git or an endpoint names them. Says
+every step before it takes it, and takes none without --yes. The note of the failed attempt stays on the endpoint, so
+the release that failed is not tried again before git says something else.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from gitops import aws, deployment, git, ledger, specs
 from gitops.delivery import golden
 from gitops.delivery.decide import MOVING, SERVES_NOTHING
 from gitops.delivery.endpoint import ATTEMPT_MODIFIED, FENCE
+from gitops.delivery.golden import Contents
 from gitops.delivery.lease import Lease, Store
-from gitops.deployment import Deployment, Release
+from gitops.deployment import Release
 from gitops.errors import GitopsError
 from gitops.oncall import catalogue, history
 from gitops.oncall.live import Live, observe, wait
@@ -75,11 +75,14 @@ class Recovery:
         observed = observe(self.cloud.sagemaker, name)
         if observed is None or observed.status == "Deleting":
             observed = self._left(name)
-        if observed is None or observed.status == "InService" or observed.status in MOVING:
-            self.say(f"{name}: is {observed.status if observed else 'not there'}; there is nothing to recover")
+        if observed is None:
+            self.say(f"{name}: is not there; python -m gitops sync {self.slot.environment} makes what git says")
+            return False
+        if observed.status == "InService" or observed.status in MOVING:
+            self.say(f"{name}: is {observed.status}; there is nothing to recover")
             return False
         desired = deployment.load(self.slot.root / self.slot.path)
-        good = self._good(failed=not observed.proved)
+        good, contents = self._good(failed=not observed.proved, public_key=desired.verify.public_key)
         config = self._config(good)
         self.say(f"{name}: is {observed.status}{f' ({observed.failure})' if observed.failure else ''}")
         self.say(f"{name}: the last good release is {good.id} (version {good.version}), config {config}")
@@ -93,7 +96,7 @@ class Recovery:
             for number, (kind, sentence) in enumerate(steps, 1):
                 self.say(f"{number}. {sentence}")
                 self._act(kind, name, config, observed)
-            self._prove(name, config, good, desired)
+            self._prove(name, config, contents)
         if desired.release != good:
             again = f"python -m gitops rollback {self.slot.environment} {self.slot.model} --to {good.id}"
             self.say(f"git still asks for another release; now: {again}")
@@ -123,8 +126,11 @@ class Recovery:
         finally:
             held.release()
 
-    def _good(self, failed: bool) -> Release:
-        """The newest release of the file that has its record; without the newest of all, if that one `failed`."""
+    def _good(self, failed: bool, public_key: str | None) -> tuple[Release, Contents]:
+        """The newest release of the file that has its record and its archive as it was, and what that archive holds.
+
+        Without the newest of all, if that one `failed`.
+        """
         head = git.commit("HEAD", self.slot.root)
         found = history.versions(self.slot.path, head, self.slot.root)
         bad = found[0].release if found and failed else None
@@ -132,11 +138,15 @@ class Recovery:
             release = version.release
             if release is None or release == bad:
                 continue
-            if git.show(head, ledger.path(self.slot.model, release.id), self.slot.root) is not None:
-                return release
-            self.say(f"{release.id}: has no record in {ledger.FOLDER}/, so it is passed over")
+            if git.show(head, ledger.path(self.slot.model, release.id), self.slot.root) is None:
+                self.say(f"{release.id}: has no record in {ledger.FOLDER}/, so it is passed over")
+                continue
+            try:
+                return release, golden.read(self.cloud.s3, release.archive_uri, release.archive_sha256, public_key)
+            except GitopsError as error:
+                self.say(f"{release.id}: is passed over; {error}")
         raise GitopsError(
-            f"{self.slot.path}: has no earlier release with a record; merge a good release, then reconcile"
+            f"{self.slot.path}: has no earlier release that is whole; merge a good release, then reconcile"
         )
 
     def _config(self, release: Release) -> str:
@@ -162,17 +172,16 @@ class Recovery:
             if note:
                 note.note(None)
 
-    def _prove(self, name: str, config: str, good: Release, desired: Deployment) -> None:
+    def _prove(self, name: str, config: str, contents: Contents) -> None:
         """In service, with that config, and with the answers its archive promised."""
         observed = wait(self.cloud.sagemaker, name, self.say)
         if not observed or (observed.status, observed.config) != ("InService", config):
             state = f"{observed.status} with {observed.config}" if observed else "gone"
             raise GitopsError(f"{name}: is {state} and not InService with {config}; see its events and logs")
-        contents = golden.read(self.cloud.s3, good.archive_uri, good.archive_sha256, desired.verify.public_key)
         wrong, _ = golden.replay(self.cloud.runtime, name, contents.requests, _target(self.cloud, config))
         if wrong:
             raise GitopsError(f"{name}: {len(wrong)} golden requests fail; {wrong[0]}")
-        self.say(f"{name}: in service with {good.id}, {len(contents.requests)} golden request(s) answered")
+        self.say(f"{name}: in service with {config}, {len(contents.requests)} golden request(s) answered")
 
 
 def _target(cloud: Cloud, config: str) -> str | None:
@@ -182,7 +191,5 @@ def _target(cloud: Cloud, config: str) -> str | None:
 
 def recover(cloud: Cloud, slot: Slot, project: str, act: bool, say: Say = print) -> bool:
     """Recover one endpoint; False if there is nothing to recover."""
-    if not Path(slot.root / slot.path).exists():
-        raise GitopsError(f"{slot.path}: is not here; see deploy/ for the models of {slot.environment}")
     with aws.explained():
         return Recovery(cloud, slot, project, say).run(act)

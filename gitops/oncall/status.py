@@ -7,7 +7,7 @@ there). What cannot be asked is shown as unknown, with the reason, and never end
 import datetime as dt
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pipelines.errors import ProjectError
 
 HEADER = ("environment", "model", "desired", "live", "sync", "health", "age", "traffic")
 UNKNOWN = "unknown"
+SHOWN = 4  # differences that are told; one of the release alone is two
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,21 @@ def row(environment: str, desired: Deployment, live: Live | None) -> Row:
     asked = release.id if release else "-"
     if live is None:
         return Row(environment, desired.model, asked, "-", "OutOfSync" if release else "Synced", "Missing")
-    same = release is not None and (release.archive_uri, release.image) == (live.archive_uri, live.image)
+    differences = _differences(specs.asked(desired), live.told) if release else ["no release is asked for"]
+    same = not differences
     sync = "Progressing" if live.status in MOVING else "Synced" if same else "OutOfSync"
     found = Row(environment, desired.model, asked, live.release, sync, _health(live, same))
-    return replace(found, traffic=live.traffic, reason=live.reason)
+    return replace(found, traffic=live.traffic, reason=live.reason or ", ".join(differences[:SHOWN]))
+
+
+def _differences(asked: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
+    """Where an endpoint is not as git asks, in words; a release that differs is in the row's columns already."""
+    found = []
+    for name in sorted(asked.keys() | told.keys()):
+        if asked.get(name) != told.get(name):
+            hidden = name.endswith((".archive", ".image"))
+            found.append(f"{name} differs" if hidden else f"{name} is {told.get(name)}, git says {asked.get(name)}")
+    return found
 
 
 def _health(live: Live, same: bool) -> str:

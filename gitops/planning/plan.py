@@ -100,7 +100,9 @@ def _fill(found: Plan, roots: tuple[Path, Path], outlook: Outlook) -> None:
     explained = {one.path for one in found.trainings} | {one.path for one in found.endpoints}
     for path in found.paths:
         if path.endswith(".yml") and path.startswith(("params/", "deploy/")) and path not in explained:
-            found.differences[path] = difference(*(_leaves(root / path) for root in roots))
+            before, after = (_leaves(root / path) for root in roots)
+            if after is not None:
+                found.differences[path] = difference(before or {}, after)
 
 
 def _plain(problem: str, roots: tuple[Path, Path]) -> str:
@@ -165,11 +167,12 @@ def _locks(root: Path) -> Iterator[tuple[str, str]]:
             continue  # a base whose lock is wrong has no data to compare with
 
 
-def _leaves(file: Path) -> Mapping[str, Any]:
+def _leaves(file: Path) -> Mapping[str, Any] | None:
+    """The file's values, none for a file that is not there; None for one that cannot be read, which is a problem."""
     try:
         return flatten(documents.load(file)) if file.is_file() else {}
     except ProjectError:
-        return {}  # an error of the head's file is reported when all files are checked
+        return None
 
 
 def _loosened(path: str, roots: tuple[Path, Path]) -> list[str]:

@@ -149,12 +149,25 @@ def test_a_release_without_its_record_is_passed_over(site):
     assert site.observe().config == config
 
 
+def test_f43_a_release_whose_archive_was_changed_is_passed_over(site):
+    """The last good release is one that can still be served: its archive has the digest that git has."""
+    good, damaged = site.registry.release(), site.registry.release()
+    config = site.deploy(good).config
+    site.deploy(damaged)
+    bucket, key = damaged.archive_uri.removeprefix("s3://").split("/", 1)
+    site.s3.put_object(Bucket=bucket, Key=key, Body=b"not what was approved")
+    site.deploy(site.registry.release("sick"))
+    assert run(site, sagemaker=Stuck(site.sagemaker))
+    assert any(line.startswith(f"{damaged.id}: is passed over; ") for line in site.said)
+    assert site.observe().config == config
+
+
 def test_what_cannot_be_recovered_is_explained_and_nothing_is_touched(site):
     first = site.registry.release("sick")
     assert not run(site)
-    assert "is not there; there is nothing to recover" in site.said[0]
+    assert "is not there; python -m gitops sync staging makes" in site.said[0]
     site.deploy(first)
-    with pytest.raises(GitopsError, match="has no earlier release with a record"):
+    with pytest.raises(GitopsError, match="has no earlier release that is whole"):
         run(site)
     site.commit(site.registry.release())
     site.commit(first)

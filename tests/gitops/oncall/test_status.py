@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops import deployment, ledger
+from gitops import deployment, ledger, specs
 from gitops.delivery.decide import MOVING, STATES
 from gitops.delivery.endpoint import ATTEMPT_DIGEST
 from gitops.errors import GitopsError
@@ -29,7 +29,8 @@ NOW = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)
 
 
 def live(state: str = "InService", release=FOUND.release, **more) -> Live:
-    return Live(state, release.archive_uri, release.image, FOUND.execution.run_id, "ncf", **more)
+    told = specs.asked(DESIRED.model_copy(update={"release": release}))
+    return Live(state, told, FOUND.execution.run_id, "ncf", **more)
 
 
 @pytest.mark.parametrize("state", sorted(STATES))
@@ -52,6 +53,18 @@ def test_a_rolled_back_update_shows_its_reason_and_the_old_release_as_healthy():
     found = status.row("production", DESIRED, live(release=old, failure="the container did not pass its ping"))
     assert (found.sync, found.health) == ("OutOfSync", "Healthy")
     assert found.reason == "InService: the container did not pass its ping"
+
+
+def test_the_same_release_served_otherwise_than_git_says_is_out_of_sync_and_the_difference_is_told():
+    more = DESIRED.model_copy(update={"serving": DESIRED.serving.model_copy(update={"instances": 3})})
+    found = status.row("production", more, live())
+    assert (found.sync, found.health, found.well) == ("OutOfSync", "Healthy", False)
+    assert found.reason == "main.instances is 1, git says 3"
+
+
+def test_an_endpoint_that_git_asks_nothing_of_is_out_of_sync():
+    found = status.row("production", NOTHING, live())
+    assert (found.sync, found.reason) == ("OutOfSync", "no release is asked for")
 
 
 def test_nothing_asked_for_and_nothing_there_is_well():

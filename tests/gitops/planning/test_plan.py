@@ -88,6 +88,13 @@ def test_what_is_wrong_in_the_head_is_a_problem_named_by_its_path(repository, pa
     assert str(repository.root.parent) not in "".join(problems)
 
 
+def test_a_file_that_cannot_be_read_is_a_problem_and_no_list_of_removed_values(repository):
+    repository.commit({"params/ncf.yml": "train: {models: [ncf\n"})
+    found = plan.plan("HEAD~1", "HEAD")
+    assert len(found.problems) == 1
+    assert found.differences == {}
+
+
 def test_params_without_their_data_lock_are_a_problem(repository):
     repository.commit({"params/ncf.data.yml": None})
     assert "add it with python -m gitops data" in plan.plan("HEAD~1", "HEAD").problems[0]
