@@ -75,7 +75,9 @@ def move_head(s3: Any, bucket: str, head: Head, before: str = "") -> Head:
     body = json.dumps({"sha": head.sha, "sequence": head.sequence, "key": head.key}, sort_keys=True).encode()
     for attempt in range(TRIES):
         current, condition = _read(s3, bucket)
-        if current and (current == head or (current.sequence > head.sequence and current.sha != before)):
+        if current and current.sha == before:
+            current = None  # the push replaced exactly this
+        if current and (current.sequence > head.sequence or current == head):
             return current
         try:
             s3.put_object(Bucket=bucket, Key=HEAD, Body=body, ContentType="application/json", **condition)
