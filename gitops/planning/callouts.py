@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gitops.deployment import Release
+from gitops.planning.protections import weakened
 from pipelines import project
 
 # what decides which commands are run with rights; a prefix that ends in "/" is a folder
@@ -69,7 +70,7 @@ def values_and_data(paths: list[str], roots: Roots) -> Iterable[str]:
 
 
 CALLOUTS: tuple[Callable[[list[str], Roots], Iterable[str]], ...] = (
-    guards, renamed_project, removed, unread, values_and_data,
+    guards, weakened, renamed_project, removed, unread, values_and_data,
 )  # fmt: skip
 
 
