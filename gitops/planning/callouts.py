@@ -35,6 +35,17 @@ def renamed_project(paths: list[str], roots: Roots) -> Iterable[str]:
         yield f"{project.FILE}: is part of every name in AWS; merging it starts nothing, `python -m infra deploy` does"
 
 
+def new_model(paths: list[str], roots: Roots) -> Iterable[str]:
+    """A model is more than its params: without the rest its run fails at its last step, after training."""
+    for path in paths:
+        model = re.fullmatch(r"params/([^/]+?)(?<!\.data)\.yml", path)
+        if model and (roots[1] / path).is_file() and not (roots[0] / path).exists():
+            yield (
+                f"{path}: is a new model: infra/template.yml must know its registry group, its pipeline in the propose "
+                f"rule and in the roles, and deploy/<environment>/{model[1]}.yml must be there; deploy that first"
+            )
+
+
 def unread(paths: list[str], roots: Roots) -> Iterable[str]:
     """Files in a folder of ours that nothing reads."""
     for path in paths:
@@ -70,7 +81,7 @@ def values_and_data(paths: list[str], roots: Roots) -> Iterable[str]:
 
 
 CALLOUTS: tuple[Callable[[list[str], Roots], Iterable[str]], ...] = (
-    guards, weakened, renamed_project, removed, unread, values_and_data,
+    guards, weakened, renamed_project, new_model, removed, unread, values_and_data,
 )  # fmt: skip
 
 

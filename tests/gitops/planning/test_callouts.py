@@ -50,6 +50,7 @@ WARNED = {
     "who checks it": ({".gitlab-ci.yml": "b: 1\n", "gitops/x.py": ""}, ".gitlab-ci.yml, gitops/: decides what CI"),
     "the name": ({"project.yml": PROJECT.replace("recsys-team", "others")}, "project.yml: is part of every name"),
     "a model gone": ({"params/ncf.yml": None, "params/b.yml": PARAMS}, "params/ncf.yml: is removed: ncf is trained no"),
+    "a model more": ({"params/b.yml": PARAMS}, "params/b.yml: is a new model: infra/template.yml must know"),
     "an endpoint gone": (
         {STAGING: None, "deploy/staging/b.yml": DEPLOY.format(environment="x").replace("ncf", "b")},
         "deploy/staging/ncf.yml: is removed: its endpoint goes on serving and costing",
@@ -118,4 +119,4 @@ def test_only_some_of_many_models_are_compiled_and_that_is_said(repository, monk
     monkeypatch.setattr(plan, "MODELS", 1)
     found = planned(repository, {"params/a.yml": PARAMS, "params/ncf.yml": PARAMS + "run: {nonce: 1}\n"})
     assert [one.name for one in found.trainings] == ["a"]
-    assert "params/: has 2 models; only the first 1 are compiled here" in found.warnings
+    assert "params/: has 2 models; only the first 1 are compiled here" in found.warnings[-1]
