@@ -1,7 +1,9 @@
 """boto3 clients as this program wants them, and AWS's errors in one line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -44,6 +46,11 @@ def missing(error: ClientError) -> bool:
     return code(error) in {"404", "NoSuchKey", "NotFound", "ResourceNotFound", "ResourceNotFoundException"} or (
         code(error) == "ValidationException" and says_so
     )
+
+
+def answered(answer: Mapping[str, Any]) -> datetime:
+    """AWS's own time of an answer, in whole seconds: no machine's clock may make what is young look old."""
+    return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
 
 
 def busy(error: ClientError) -> bool:

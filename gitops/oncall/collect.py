@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gitops import deployment, git
+from gitops import aws, deployment, git
 from gitops.deployment import Release
 from gitops.oncall import catalogue, history
 from gitops.oncall.catalogue import Config
@@ -88,7 +88,8 @@ class Collector:
     def run(self, act: bool, keep: int = KEEP, hours: float = HOURS) -> Sweep:
         """Say what nothing references and, if `act`, delete it."""
         prefix = f"{self.project}-"
-        young = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)
+        now = aws.answered(self.sagemaker.list_endpoint_configs(MaxResults=1)) + dt.timedelta(seconds=1)
+        young = now - dt.timedelta(hours=hours)
         models = catalogue.models(self.sagemaker, prefix)  # before the configs: one made meanwhile uses none of these
         configs = catalogue.configs(self.sagemaker, prefix)
         needed = References(

@@ -2,11 +2,13 @@
 
 import datetime as dt
 from dataclasses import replace
+from email.utils import format_datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gitops import aws
 from gitops.errors import GitopsError
 from gitops.oncall import live
 from gitops.oncall.catalogue import Config
@@ -57,6 +59,30 @@ def test_what_is_young_stays(site):
         site.deploy(site.registry.release())
     assert (collect(site, hours=24.0).configs, collect(site, hours=24.0).models) == ((), ())
     assert len(names(site)[0]) == 3
+
+
+class TwoDaysOn:
+    """SageMaker, whose clock says the day after tomorrow; this machine's does not."""
+
+    def __init__(self, sagemaker) -> None:
+        self.sagemaker = sagemaker
+
+    def __getattr__(self, name: str):
+        return getattr(self.sagemaker, name)
+
+    def list_endpoint_configs(self, **request):
+        found = self.sagemaker.list_endpoint_configs(**request)
+        later = aws.answered(found) + dt.timedelta(days=2)
+        found["ResponseMetadata"]["HTTPHeaders"]["date"] = format_datetime(later, usegmt=True)
+        return found
+
+
+def test_how_old_something_is_aws_decides_and_never_this_machines_clock(site):
+    """A clock that is two days fast would take what a deploy build has just made."""
+    for _ in range(3):
+        site.deploy(site.registry.release())
+    site.sagemaker = TwoDaysOn(site.sagemaker)
+    assert len(collect(site, act=False, hours=24.0).configs) == 1
 
 
 def test_f11_what_a_killed_deploy_build_left_is_no_orphan_after_collect(site):
