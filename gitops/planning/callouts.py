@@ -66,8 +66,8 @@ def removed(paths: list[str], roots: Roots) -> Iterable[str]:
         if folder.startswith("deploy/") and not name.startswith("_"):
             environment = folder.removeprefix("deploy/")
             yield (
-                f"{path}: is removed: its endpoint goes on serving and costing; "
-                f"`python -m gitops teardown {environment} {model}` ends it"
+                f"{path}: is removed: its endpoint goes on serving and costing, and no command knows it any more; "
+                f"first run python -m gitops teardown {environment} {model}"
             )
 
 
