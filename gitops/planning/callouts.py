@@ -8,6 +8,7 @@ from typing import Any
 from gitops.deployment import Release
 from gitops.planning.protections import weakened
 from pipelines import project
+from pipelines.errors import ProjectError
 
 # what decides which commands are run with rights; a prefix that ends in "/" is a folder
 GUARDS = (
@@ -30,9 +31,16 @@ def guards(paths: list[str], roots: Roots) -> Iterable[str]:
 
 
 def renamed_project(paths: list[str], roots: Roots) -> Iterable[str]:
-    """project.yml starts nothing by itself."""
-    if project.FILE in paths:
-        yield f"{project.FILE}: is part of every name in AWS; merging it starts nothing, `python -m infra deploy` does"
+    """project.yml starts nothing by itself; but its last environment is where every gate finds the champion."""
+    if project.FILE not in paths:
+        return
+    yield f"{project.FILE}: is part of every name in AWS; merging it starts nothing, `python -m infra deploy` does"
+    try:
+        before, after = (project.load(root).environments[-1] for root in roots)
+    except ProjectError:
+        return  # said where all files are checked
+    if before != after:
+        yield f"{project.FILE}: the last environment is {after}, it was {before}: gates compare with the champion there"
 
 
 def new_model(paths: list[str], roots: Roots) -> Iterable[str]:

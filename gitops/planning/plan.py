@@ -67,7 +67,7 @@ def offline() -> Outlook:
 def plan(base: str, head: str, outlook: Outlook | None = None) -> Plan:
     """Read the change from where `head` left `base`; never raises for what is wrong in the head's files."""
     head_sha, tip = git.commit(head), git.commit(base)
-    base_sha = git.text("merge-base", tip, head_sha)
+    base_sha = _parting(tip, head_sha)
     found = Plan(base_sha, head_sha, tip, git.changed(base_sha, head_sha))
     with tempfile.TemporaryDirectory(prefix="plan-") as folder:
         roots = Path(folder) / "base", Path(folder) / "head"
@@ -80,6 +80,16 @@ def plan(base: str, head: str, outlook: Outlook | None = None) -> Plan:
     if found.tip != found.base:
         found.stale.append(f"main moved on to {found.tip[:12]} since this branch left it; rebase, then plan again")
     return found
+
+
+def _parting(tip: str, head: str) -> str:
+    """Where the head left the base; GitopsError for a head of another history, or of a clone that has too little."""
+    try:
+        return git.text("merge-base", tip, head)
+    except GitopsError as error:
+        raise GitopsError(
+            f"{head[:12]}: has no commit in common with {tip[:12]}; clone in full (GIT_DEPTH: 0 in CI), or rebase"
+        ) from error
 
 
 def _fill(found: Plan, roots: tuple[Path, Path], outlook: Outlook) -> None:
@@ -106,7 +116,7 @@ def _fill(found: Plan, roots: tuple[Path, Path], outlook: Outlook) -> None:
 
 
 def _plain(problem: str, roots: tuple[Path, Path]) -> str:
-    for root in roots:
+    for root in (*roots, Path.cwd()):
         problem = problem.replace(f"{root}/", "")
     return problem
 

@@ -49,6 +49,10 @@ def planned(repository, files: dict[str, str | None]) -> plan.Plan:
 WARNED = {
     "who checks it": ({".gitlab-ci.yml": "b: 1\n", "gitops/x.py": ""}, ".gitlab-ci.yml, gitops/: decides what CI"),
     "the name": ({"project.yml": PROJECT.replace("recsys-team", "others")}, "project.yml: is part of every name"),
+    "the champion": (
+        {"project.yml": PROJECT.replace("production]", "production, other]")},
+        "project.yml: the last environment is other, it was production",
+    ),
     "a model gone": ({"params/ncf.yml": None, "params/b.yml": PARAMS}, "params/ncf.yml: is removed: ncf is trained no"),
     "a model more": ({"params/b.yml": PARAMS}, "params/b.yml: is a new model: infra/template.yml must know"),
     "an endpoint gone": (
