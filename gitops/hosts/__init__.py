@@ -22,6 +22,7 @@ class Request:
     state: str  # opened | merged | closed
     url: str
     head: str  # the commit it would bring
+    fork: bool = False  # of another project, where anybody may call a branch anything
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,10 @@ class Host(Protocol):
         """The file's text at that ref, or None if it is not there."""
 
     def find(self, branch: str) -> list[Request]:
-        """Merge requests from this branch into the protected one, in every state."""
+        """Merge requests from this project's branch into the protected one, in every state; a fork's are none."""
 
     def opened(self, prefix: str) -> list[Request]:
-        """Open merge requests into the protected branch whose source branch begins with `prefix`."""
+        """Open merge requests into the protected branch whose source branch begins with `prefix`; forks' for none."""
 
     def open(self, change: Change, base: str) -> Request:
         """One commit with the change's files on a fresh branch from `base`, and its merge request."""

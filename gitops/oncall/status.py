@@ -141,7 +141,7 @@ def asked(found: Sequence[Row], connect: Callable[[], Host], now: dt.datetime | 
     moment = now or dt.datetime.now(dt.UTC)
     try:
         host = connect()
-        every = host.opened("")
+        every = [one for one in host.opened("") if not one.fork]
         names = {each.environment for each in found}
         holds = {name: policy.held(policy.read(host, name), moment, back=False) for name in names}
     except ProjectError as error:
