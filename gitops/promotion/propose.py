@@ -18,6 +18,7 @@ from gitops.promotion import precedence, review
 from gitops.promotion.candidate import Candidate
 from gitops.promotion.precedence import Rank
 from pipelines import crash
+from pipelines.errors import ProjectError
 
 TRIES = 5  # times to begin again from a fresh head when the branch moved on
 Say = Callable[[str], None]
@@ -110,12 +111,21 @@ class Proposer:
 
     def _waiting(self, slot: Slot, states: Mapping[str, Request]) -> str:
         """Why a person has, or had, what they need to decide; empty if not."""
-        if "opened" in states:
+        if "opened" in states and self._asked_for(slot):
             return f"is proposed already ({states['opened'].url})"
         if "closed" in states:
             return f"was proposed before and turned down ({states['closed'].url})"
         newer = [other for other, theirs in self._others(slot) if not self._precedes(theirs, other.branch)]
         return f"is superseded by {newer[0].title} ({newer[0].url})" if newer else ""
+
+    def _asked_for(self, slot: Slot) -> bool:
+        """Whether the candidate's branch asks for exactly it: anybody who may push can name a branch so."""
+        text, release = self.host.read(slot.path, self._branch(slot)), self.candidate.release
+        try:
+            there = deployment.load(Path(slot.path), text).release if text is not None else None
+        except ProjectError:
+            return False
+        return there is not None and there.model_copy(update={"image": release.image}) == release
 
     def _branch(self, slot: Slot) -> str:
         return slot.prefix + self.candidate.execution.run_id[:12]

@@ -144,6 +144,17 @@ def test_an_inconclusive_candidate_is_a_draft_everywhere_and_never_merged(host):
     assert host.bodies[2].splitlines()[0] == "**INCONCLUSIVE**: 120 holdout users; at least 200 are asked"
 
 
+@pytest.mark.parametrize("text", ["release: null", "release: [", "# as it was"])
+def test_f58_a_request_by_the_promotions_name_that_asks_for_something_else_is_closed(host, text):
+    path = "deploy/production/ncf.yml"
+    evil = FILES[path].replace("release: null", text) if ":" in text else f"{text}\n{FILES[path]}"
+    host.open(Change("promote/production/ncf-000000000001", "Promote ncf v1: PASS", "", {path: evil}), host.head())
+    propose(host, candidate(1))
+    assert [request.state for request in host.every if request.branch.startswith("promote/")] == ["closed", "opened"]
+    asked = deployment.load(Path(path), host.read(path, "promote/production/ncf-000000000001")).release
+    assert asked == candidate(1).release
+
+
 def test_a_promotion_turned_down_is_not_opened_again(host):
     propose(host, candidate(1))
     host.close(host.every[1], "no")
