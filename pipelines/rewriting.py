@@ -1,5 +1,6 @@
 """Changes values of one section of a YAML file and leaves every other byte of it as it is."""
 
+import glob
 import json
 import os
 import tempfile
@@ -45,12 +46,16 @@ def block(path: Path, text: str, section: str) -> str:
 
 
 def replace(path: Path, text: str) -> None:
-    """Write the file whole or not at all, with the permissions it has."""
+    """Write the file whole or not at all, with the permissions it has; what a killed writer left beside it goes."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        left.unlink(missing_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(text.encode())
-        Path(name).chmod(path.stat().st_mode)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(path.stat().st_mode if path.exists() else 0o644)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

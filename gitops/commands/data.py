@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gitops.commands.desk import Desk, desk
+from gitops.commands.desk import Desk, amount, desk
 from gitops.errors import GitopsError
 from gitops.settings import Settings
 
@@ -33,7 +33,7 @@ def add_parsers(verbs: Any) -> None:
     drift = verbs.add_parser("drift", help="compare captured requests with the training data")
     drift.add_argument("params", help="for example params/ncf.yml")
     drift.add_argument("--environment", default="production")
-    drift.add_argument("--hours", type=int, default=24, help="how far back (default 24)")
+    drift.add_argument("--hours", type=amount, default=24.0, help="how far back (default 24)")
     drift.add_argument("--json", action="store_true", help="as JSON")
     drift.add_argument("--propose", action="store_true", help="if they have drifted, propose a data lock")
     feedback = verbs.add_parser("feedback", help="what came of the answers: events joined with captured answers")
@@ -45,7 +45,7 @@ def add_parsers(verbs: Any) -> None:
     compare = verbs.add_parser("compare-shadow", help="a shadow's captured answers beside production's")
     compare.add_argument("environment")
     compare.add_argument("model")
-    compare.add_argument("--hours", type=float, default=24.0, help="how far back (default 24)")
+    compare.add_argument("--hours", type=amount, default=24.0, help="how far back (default 24)")
     compare.add_argument("--json", action="store_true", help="as JSON")
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gitops.commands.desk import ATTEMPTS_FOR_A_PERSON, Desk, desk
+from gitops.commands.desk import ATTEMPTS_FOR_A_PERSON, Desk, amount, desk
 from gitops.errors import GitopsError
 from gitops.settings import Settings, required
 from pipelines.errors import ProjectError
@@ -27,8 +27,8 @@ def add_parsers(verbs: Any) -> None:
     propose.add_argument("--execution", required=True, metavar="ARN")
     reconcile = verbs.add_parser("reconcile", help="make an environment what git says")
     reconcile.add_argument("environment")
-    reconcile.add_argument("--wait-minutes", type=float, default=30.0, help="for each endpoint (default 30)")
-    reconcile.add_argument("--lease-seconds", type=float, default=60.0, help="a dead build is waited for (default 60)")
+    reconcile.add_argument("--wait-minutes", type=amount, default=30.0, help="for each endpoint (default 30)")
+    reconcile.add_argument("--lease-seconds", type=amount, default=60.0, help="a dead build is waited for (default 60)")
     image = verbs.add_parser("image", help="build the serving image, and propose it")
     image.add_argument("--store", choices=("registry", "archive"), default="registry", help="docker, or localcloud's")
     image.add_argument("--environment", help="whose deploy files; default: the first of project.yml")

@@ -1,6 +1,7 @@
 """Whose project a command is for, where, and with whose rights."""
 
 import argparse
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,19 @@ if TYPE_CHECKING:
     from gitops.oncall.rollback import Slot
     from pipelines.project import Project
 
+MOST = 100_000.0  # of any hours, minutes or seconds that somebody types: eleven years, or a day
 ATTEMPTS_FOR_A_PERSON = 3  # who waits at a terminal wants to know soon
+
+
+def amount(text: str) -> float:
+    """A length of time that is typed: above 0, at most 100,000. Never nan, which compares with nothing."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 < found <= MOST:
+        raise argparse.ArgumentTypeError(f"{text}: write a number above 0 and at most {MOST:.0f}")
+    return found
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from gitops.commands.desk import ATTEMPTS_FOR_A_PERSON, desk
+from gitops.commands.desk import ATTEMPTS_FOR_A_PERSON, amount, desk
 from gitops.errors import GitopsError
 from gitops.settings import Settings
 
@@ -33,7 +33,7 @@ def add_parsers(verbs: Any) -> None:
     collect = verbs.add_parser("collect", help="delete endpoint configs and models that nothing references")
     collect.add_argument("--yes", action="store_true", help="delete what is shown")
     collect.add_argument("--keep", type=int, default=3, metavar="N", help="earlier releases of each file (default 3)")
-    collect.add_argument("--hours", type=float, default=24.0, metavar="H", help="younger ones stay (default 24)")
+    collect.add_argument("--hours", type=amount, default=24.0, metavar="H", help="younger ones stay (default 24)")
     teardown = verbs.add_parser("teardown", help="the end of an endpoint: ask git, then delete it")
     _place(teardown)
     teardown.add_argument("--delete", default="", metavar="ENDPOINT", help="the second step: the name, typed out")

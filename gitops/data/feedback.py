@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -23,11 +23,14 @@ Event = dict[str, str]
 
 
 def day_of(text: str) -> date:
-    """2026-11-20; GitopsError."""
+    """2026-11-20; GitopsError for no day, or one that nobody can have lived."""
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError as error:
         raise GitopsError(f"{text}: is no day; write it as 2026-11-20") from error
+    if not 2000 <= found.year < 9000:  # days before and after it are counted
+        raise GitopsError(f"{text}: is a day of another century; write it as 2026-11-20")
+    return found
 
 
 def closed(day: date, today: date) -> date:
@@ -38,9 +41,12 @@ def closed(day: date, today: date) -> date:
     return day
 
 
-def today() -> date:
-    """Today, in UTC."""
-    return datetime.now(UTC).date()
+def today(s3: Any, bucket: str) -> date:
+    """Today by S3's clock, in UTC: what is written once must not be by a clock that is fast."""
+    moment = aws.told(s3.list_objects_v2(Bucket=bucket, Prefix="events/", MaxKeys=1))
+    if moment is None:
+        raise GitopsError(f"s3://{bucket}: answered without a date, so nobody knows which days are closed; ask again")
+    return moment.date()
 
 
 def read(s3: Any, bucket: str, day: date) -> list[Event]:
@@ -104,7 +110,7 @@ def store(s3: Any, bucket: str, key: str, data: bytes) -> None:
 def compact(s3: Any, bucket: str, place: tuple[date, str], columns: Columns, types: Sequence[str]) -> str | None:
     """The key of the partition of (day, data set); None, and said why, if the day has no event of these types."""
     day, dataset = place
-    events = read(s3, bucket, closed(day, today()))
+    events = read(s3, bucket, closed(day, today(s3, bucket)))
     found = chosen(events, types)
     if not found:
         counts = Counter(event["eventType"] for event in events)

@@ -6,7 +6,6 @@ lock keeps its digest, other data gets another key.
 
 import hashlib
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from gitops import aws
 from gitops.errors import GitopsError
-from pipelines import models, params
+from pipelines import models, params, rewriting
 from pipelines.names import LOCK_PATH
 from pipelines.params import Partition
 
@@ -181,7 +180,7 @@ def add(lock: Path, found: Iterable[Partition], words: Mapping[str, str]) -> tup
         top = comments(lock.read_text(encoding="utf-8")) if before else []
         text = render(dataset, words["reason"], partitions, top)
         params.load_lock(lock, text)  # what is written can be read
-        write(lock, text)
+        rewriting.replace(lock, text)
     return new, len(partitions)
 
 
@@ -190,19 +189,3 @@ def comments(text: str) -> list[str]:
     lines = text.splitlines()
     end = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
     return lines[:end]
-
-
-def write(path: Path, text: str) -> None:
-    """Replace the file in one step: a reader, or a Ctrl-C, finds the old text or the new."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-        temporary.chmod(mode)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

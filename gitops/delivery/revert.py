@@ -7,6 +7,7 @@ from gitops import deployment
 from gitops.delivery.order import Order, Site
 from gitops.errors import GitopsError
 from gitops.hosts import Change, Host, Request
+from gitops.markdown import cell
 from pipelines import crash
 
 
@@ -77,7 +78,7 @@ def _body(order: Order, rejection: Rejection) -> str:
     return (
         f"**`{gone.id}` (version {gone.version}) was tried and is not good.** What proved itself before, at "
         f"`{rejection.good[:12]}`, is asked for again.\n\n"
-        f"| | |\n|---|---|\n| reason | {rejection.reason.replace('|', '/')} |\n| alarms | {rejection.alarms} |\n"
+        f"| | |\n|---|---|\n| reason | {cell(rejection.reason)} |\n| alarms | {cell(rejection.alarms)} |\n"
         f"| attempt | `{order.spec.digest[:12]}` |\n\n"
         "This attempt is closed: it is not made again until the file changes. Merging this trains nothing. To try the "
         f"same release again instead, close this and raise `retry` in `{order.path}`.\n"

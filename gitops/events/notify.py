@@ -85,13 +85,13 @@ def notify(push: Push, target: Target, say: Say = print) -> dict[str, Any]:
     """Upload the source, move head.json, put the event; returns the event's detail."""
     event = detail(push, target.project)
     sha, sequence = event["sha"], event["sequence"]
-    archive = git.run("archive", "--format=zip", sha)
+    archive = source.pack(sha)
     crash.point("notify:before-source")
     written = source.upload(target.s3, target.bucket, sha, archive)
     how = f"{len(archive) / 1024:,.0f} KiB" if written else "was there already"
     say(f"source  s3://{target.bucket}/{source.key(sha)} ({how})")
     crash.point("notify:after-source")
-    head = source.move_head(target.s3, target.bucket, source.Head(sha, sequence, source.key(sha)))
+    head = source.move_head(target.s3, target.bucket, source.Head(sha, sequence, source.key(sha)), push.before)
     if head.sha == sha:
         say(f"head    {sha[:12]}, commit {sequence} of {event['branch']}")
     else:

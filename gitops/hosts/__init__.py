@@ -22,6 +22,7 @@ class Request:
     state: str  # opened | merged | closed
     url: str
     head: str  # the commit it would bring
+    fork: bool = False  # of another project, where anybody may call a branch anything
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Host(Protocol):
     def head(self) -> str:
         """The sha of the protected branch; GitopsError if it is not protected."""
 
-    def contains(self, sha: str) -> bool:
-        """True if the commit is on the protected branch."""
+    def contains(self, sha: str, ref: str = "") -> bool:
+        """True if the commit is on the protected branch, or leads to `ref`."""
 
     def blob(self, path: str, ref: str) -> str | None:
         """git's id of the file at that ref, or None if it is not there."""
@@ -51,10 +52,10 @@ class Host(Protocol):
         """The file's text at that ref, or None if it is not there."""
 
     def find(self, branch: str) -> list[Request]:
-        """Merge requests from this branch into the protected one, in every state."""
+        """Merge requests from this project's branch into the protected one, in every state; a fork's are none."""
 
     def opened(self, prefix: str) -> list[Request]:
-        """Open merge requests into the protected branch whose source branch begins with `prefix`."""
+        """Open merge requests into the protected branch whose source branch begins with `prefix`; forks' for none."""
 
     def open(self, change: Change, base: str) -> Request:
         """One commit with the change's files on a fresh branch from `base`, and its merge request."""

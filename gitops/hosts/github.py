@@ -112,8 +112,8 @@ class GitHub:
             raise GitopsError(f"{self.branch}: is not a protected branch of the git host; protect it, then run again")
         return str(branch["commit"]["sha"])
 
-    def contains(self, sha: str) -> bool:
-        found = self.api.asked("GET", f"/compare/{quote(self.branch)}...{quote(sha)}")
+    def contains(self, sha: str, ref: str = "") -> bool:
+        found = self.api.asked("GET", f"/compare/{quote(ref or self.branch)}...{quote(sha)}")
         return found is not None and found["status"] in {"identical", "behind"}
 
     def blob(self, path: str, ref: str) -> str | None:
@@ -129,11 +129,11 @@ class GitHub:
 
     def find(self, branch: str) -> list[Request]:
         found = self.api.pages("/pulls", state="all", base=self.branch, head=f"{self.owner}:{branch}")
-        return [_request(one) for one in found]
+        return [request for request in map(_request, found) if not request.fork]
 
     def opened(self, prefix: str) -> list[Request]:
         found = (_request(one) for one in self.api.pages("/pulls", state="open", base=self.branch))
-        return [one for one in found if one.branch.startswith(prefix)]
+        return [one for one in found if one.branch.startswith(prefix) and not (prefix and one.fork)]
 
     def open(self, change: Change, base: str) -> Request:
         head = self._commit(change, base)
@@ -218,7 +218,13 @@ def _request(live: Mapping[str, Any]) -> Request:
         state=state,
         url=str(live["html_url"]),
         head=str(live["head"]["sha"]),
+        fork=_repository(live["head"]) != _repository(live["base"]),
     )
+
+
+def _repository(side: Mapping[str, Any]) -> str:
+    """`owner/name`; empty for a fork that was deleted."""
+    return str((side.get("repo") or {}).get("full_name", ""))
 
 
 def _message(error: HTTPError) -> str:

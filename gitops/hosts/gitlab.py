@@ -54,8 +54,8 @@ class GitLab:
             raise GitopsError(f"{self.branch}: is not a protected branch of the git host; protect it, then run again")
         return str(branch.commit["id"])
 
-    def contains(self, sha: str) -> bool:
-        comparison = self._get(sha, lambda: self.project.repository_compare(self.branch, sha))
+    def contains(self, sha: str, ref: str = "") -> bool:
+        comparison = self._get(sha, lambda: self.project.repository_compare(ref or self.branch, sha))
         # commits reachable from sha and not from the branch: none means that the branch contains it
         return comparison is not None and not comparison["commits"] and not comparison.get("compare_timeout")
 
@@ -68,10 +68,11 @@ class GitLab:
         return None if file is None else bytes(file.decode()).decode("utf-8")
 
     def find(self, branch: str) -> list[Request]:
-        return self._list(source_branch=branch, state="all")
+        return [request for request in self._list(source_branch=branch, state="all") if not request.fork]
 
     def opened(self, prefix: str) -> list[Request]:
-        return [request for request in self._list(state="opened") if request.branch.startswith(prefix)]
+        found = self._list(state="opened")
+        return [one for one in found if one.branch.startswith(prefix) and not (prefix and one.fork)]
 
     def _list(self, **criteria: str) -> list[Request]:
         listing = self.project.mergerequests.list
@@ -187,6 +188,7 @@ def _request(live: Any) -> Request:
         state=live.state,
         url=live.web_url,
         head=str(live.sha),
+        fork=live.source_project_id != live.target_project_id,
     )
 
 

@@ -93,7 +93,7 @@ class Collector:
         now = aws.told(self.sagemaker.list_endpoints(MaxResults=1))
         if now is None:
             raise GitopsError("SageMaker answered without a date, so nobody knows what is young; nothing is deleted")
-        young = now + dt.timedelta(seconds=1) - dt.timedelta(hours=max(hours, 0.0))  # the date is cut to the second
+        young = now + dt.timedelta(seconds=1) - dt.timedelta(hours=hours)  # the date is cut to the second
         models = catalogue.models(self.sagemaker, prefix)  # before the configs: one made meanwhile uses none of these
         configs = catalogue.configs(self.sagemaker, prefix)
         needed = References(

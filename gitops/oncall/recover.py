@@ -24,6 +24,7 @@ from gitops.errors import GitopsError
 from gitops.oncall import catalogue, history
 from gitops.oncall.live import Live, observe, wait
 from gitops.oncall.rollback import Slot
+from gitops.oncall.unfinished import GONE, Unfinished
 
 Say = Callable[[str], None]
 
@@ -47,16 +48,16 @@ def plan(status: str, endpoint: str, config: str, allow_recreate: bool) -> list[
     """The steps from a state to `config`, each with its sentence: pure. GitopsError where a person decides first."""
     if status == "UpdateRollbackFailed":
         return [(Kind.UPDATE, f"UpdateEndpoint {endpoint} to {config}, all at once: what serves keeps serving")]
+    create = (Kind.CREATE, f"CreateEndpoint {endpoint} with {config}")
+    if status == GONE:
+        return [create]
     if status not in SERVES_NOTHING:
         raise GitopsError(f"{endpoint}: is {status}; recover is for UpdateRollbackFailed, Failed and OutOfService")
     if not allow_recreate:
         raise GitopsError(
             f"{endpoint}: is {status} and can only be deleted; merge allow_recreate: true into its deploy file first"
         )
-    return [
-        (Kind.DELETE, f"DeleteEndpoint {endpoint}: it is {status}, so it serves nothing"),
-        (Kind.CREATE, f"CreateEndpoint {endpoint} with {config}"),
-    ]
+    return [(Kind.DELETE, f"DeleteEndpoint {endpoint}: it is {status}, so it serves nothing"), create]
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class Recovery:
         """Say the steps and, if `act`, take them; False if there is nothing to recover."""
         name = specs.endpoint_name(self.project, self.slot.model, self.slot.environment)
         observed = observe(self.cloud.sagemaker, name)
+        if observed is None or observed.status == "Deleting":
+            observed = self._left(name)
         if observed is None:
             self.say(f"{name}: is not there; python -m gitops sync {self.slot.environment} makes what git says")
             return False
@@ -98,6 +101,19 @@ class Recovery:
             again = f"python -m gitops rollback {self.slot.environment} {self.slot.model} --to {good.id}"
             self.say(f"git still asks for another release; now: {again}")
         return True
+
+    def _left(self, name: str) -> Live | None:
+        """What a recovery noted that was killed before it had put the endpoint back; None if there was none."""
+        note = self._note()
+        left = note.read() if note else None
+        return left if left and wait(self.cloud.sagemaker, name, self.say) is None else None
+
+    def _note(self) -> Unfinished | None:
+        """Where a recovery notes what it deletes: in the bucket of the archives; None if there never was one."""
+        found = history.versions(self.slot.path, git.commit("HEAD", self.slot.root), self.slot.root)
+        uri = next((version.release.archive_uri for version in found if version.release), "")
+        place = (self.project, self.slot.model, self.slot.environment)
+        return Unfinished(self.cloud.s3, aws.split_uri(uri)[0], *place) if uri else None
 
     @contextmanager
     def _alone(self, name: str, good: Release, observed: Live) -> Iterator[None]:
@@ -141,16 +157,20 @@ class Recovery:
         raise GitopsError(f"{release.id}: no endpoint config of it is left; roll back to it in git, then reconcile")
 
     def _act(self, kind: Kind, name: str, config: str, before: Live) -> None:
-        sagemaker = self.cloud.sagemaker
+        sagemaker, note = self.cloud.sagemaker, self._note()
         if kind is Kind.UPDATE:
             sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config)
         elif kind is Kind.DELETE:
+            if note:
+                note.note(before)
             sagemaker.delete_endpoint(EndpointName=name)
             wait(sagemaker, name, self.say)
         else:
             notes = {**before.notes, ATTEMPT_MODIFIED: "recovered"}
             tags = [{"Key": key, "Value": value} for key, value in notes.items()]
             sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=tags)
+            if note:
+                note.note(None)
 
     def _prove(self, name: str, config: str, contents: Contents) -> None:
         """In service, with that config, and with the answers its archive promised."""

@@ -84,26 +84,44 @@ def _health(live: Live, same: bool) -> str:
 
 
 def rows(sagemaker: Any, root: Path, project: str, environments: Iterable[str]) -> list[Row]:
-    """A row for each deploy file of each environment; what AWS does not say is unknown."""
+    """A row for each deploy file of each environment; what AWS does not say, or the file, is unknown."""
     found, silent = [], ""
     for environment in environments:
-        for file in sorted((root / "deploy" / environment).glob("[!_]*.yml")):
-            desired = deployment.load(file)
+        for file in deployment.files(root, environment):
+            desired = _desired(file)
             try:
                 if silent:  # who did not answer once is not waited for again
                     raise GitopsError(silent)
                 with aws.explained():
-                    live = observe(sagemaker, specs.endpoint_name(project, desired.model, environment))
-                found.append(aged(row(environment, desired, live), root))
+                    live = observe(sagemaker, specs.endpoint_name(project, file.stem, environment))
+                if isinstance(desired, str):
+                    found.append(aged(unread(environment, file.stem, live, desired), root))
+                else:
+                    found.append(aged(row(environment, desired, live), root))
             except GitopsError as error:
                 silent = str(error) if "cannot be asked" in str(error) else ""
-                found.append(_unknown(environment, desired, str(error)))
+                found.append(_unknown(environment, file.stem, desired, str(error)))
     return found
 
 
-def _unknown(environment: str, desired: Deployment, reason: str) -> Row:
-    asked = desired.release.id if desired.release else "-"
-    return Row(environment, desired.model, asked, UNKNOWN, "Unknown", "Unknown", reason=reason)
+def _unknown(environment: str, model: str, desired: Deployment | str, reason: str) -> Row:
+    asked = UNKNOWN if isinstance(desired, str) else desired.release.id if desired.release else "-"
+    return Row(environment, model, asked, UNKNOWN, "Unknown", "Unknown", reason=reason)
+
+
+def _desired(file: Path) -> Deployment | str:
+    """What the file asks for, or what is wrong with it."""
+    try:
+        return deployment.load(file)
+    except ProjectError as error:
+        return str(error)
+
+
+def unread(environment: str, model: str, live: Live | None, problem: str) -> Row:
+    """What is live beside a deploy file that nobody can read: the night goes on."""
+    if live is None:
+        return Row(environment, model, UNKNOWN, "-", "Unknown", "Missing", reason=problem)
+    return Row(environment, model, UNKNOWN, live.release, "Unknown", _health(live, False), live.traffic, problem)
 
 
 def aged(found: Row, root: Path) -> Row:
@@ -114,7 +132,9 @@ def aged(found: Row, root: Path) -> Row:
     except (OSError, ValueError, KeyError, TypeError):
         return found
     try:
-        locked = git.text("log", "-1", "--format=%cI", commit, "--", f"params/{found.model}.data.yml", cwd=root)
+        locked = git.text(
+            "log", "-1", "--format=%cI", git.commit(commit, root), "--", f"params/{found.model}.data.yml", cwd=root
+        )
     except GitopsError:  # no clone here, or one without that commit
         locked = ""
     return replace(found, model_made=made, data_locked=locked)
@@ -125,7 +145,7 @@ def asked(found: Sequence[Row], connect: Callable[[], Host], now: dt.datetime | 
     moment = now or dt.datetime.now(dt.UTC)
     try:
         host = connect()
-        every = host.opened("")
+        every = [one for one in host.opened("") if not one.fork]
         names = {each.environment for each in found}
         holds = {name: policy.held(policy.read(host, name), moment, back=False) for name in names}
     except ProjectError as error:

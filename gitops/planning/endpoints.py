@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gitops import deployment
 from gitops.deployment import Deployment
-from gitops.planning import evidence
+from gitops.planning import callouts, evidence
 from gitops.planning.differences import difference, flatten
 from gitops.planning.prices import HOURS_PER_MONTH, Prices
 from pipelines.errors import ProjectError
@@ -26,6 +26,7 @@ class Endpoint:
     most: float | None  # USD a month when scaled out as far as it may be
     rollback: str
     warnings: list[str]
+    problems: list[str]
 
 
 def plan(roots: tuple[Path, Path], path: str, prices: Prices, now: datetime) -> Endpoint | None:
@@ -48,7 +49,8 @@ def plan(roots: tuple[Path, Path], path: str, prices: Prices, now: datetime) -> 
         monthly=(monthly(before, prices), monthly(after, prices)),
         most=monthly(after, prices, most=True),
         rollback=f"python -m gitops rollback {environment} {model}",
-        warnings=_warnings(before, after, path, records[1] is not None),
+        warnings=_warnings(before, after, path, records[1] is not None) + _strange(roots[0], path, after),
+        problems=callouts.contradictions(path, after.release, records[1]) if after.release else [],
     )
 
 
@@ -71,6 +73,13 @@ def monthly(side: Deployment | None, prices: Prices, most: bool = False) -> floa
     beside = [one.instances for one in (side.challenger, side.shadow) if one]
     main = side.autoscaling.max if most and side.autoscaling else side.serving.instances
     return prices.usd(side.serving.instance_type, HOURS_PER_MONTH * 3600, main + sum(beside))
+
+
+def _strange(root: Path, path: str, after: Deployment) -> list[str]:
+    """Compared with every release that the base has of the model, in whichever environment."""
+    sides = [_before(file) for file in sorted((root / "deploy").glob(f"*/{after.model}.yml"))]
+    known = [side.release for side in sides if side and side.release]
+    return [line for one in after.releases.values() for line in callouts.strange(path, one, known)]
 
 
 def _warnings(before: Deployment | None, after: Deployment, path: str, known: bool) -> list[str]:

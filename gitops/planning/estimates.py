@@ -26,10 +26,11 @@ class History:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of one step: seconds and USD, None where they are not known. A cached step takes none of either."""
+    """Of one step: seconds, USD and USD an hour, None where not known. A cached step takes none of them."""
 
     seconds: float | None
     usd: float | None
+    hourly: float | None = 0.0
 
 
 def from_records(records: Iterable[Mapping[str, Any]]) -> History:
@@ -66,10 +67,11 @@ def estimate(step: Step, history: History, prices: Prices) -> Estimate:
     """What the step is expected to take and to cost."""
     if not step.runs:
         return Estimate(0.0, 0.0)
-    seconds = history.typical(step.name)
+    seconds, instances = history.typical(step.name), step.instances * step.jobs
+    hourly = prices.usd(step.instance_type, 3600, instances)
     if seconds is None:
-        return Estimate(None, None)
-    return Estimate(seconds, prices.usd(step.instance_type, seconds, step.instances * step.jobs))
+        return Estimate(None, None, hourly)
+    return Estimate(seconds, prices.usd(step.instance_type, seconds, instances), hourly)
 
 
 def total(found: Iterable[float | None]) -> float | None:
@@ -83,6 +85,12 @@ def time(seconds: float | None) -> str:
     if seconds is None:
         return "unknown"
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def cost(found: Estimate) -> str:
+    """`0.42 USD`; where nobody knows for how long, `unknown, 0.46 USD an hour`."""
+    known = found.usd is not None or found.hourly is None
+    return money(found.usd) if known else f"unknown, {money(found.hourly)} an hour"
 
 
 def money(usd: float | None) -> str:

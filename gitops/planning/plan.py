@@ -13,7 +13,7 @@ from typing import Any
 
 from gitops import deployment, git, ledger, policy
 from gitops.errors import GitopsError
-from gitops.planning import endpoints, estimates, evidence, prices, quarantine, secrets, training, trees
+from gitops.planning import callouts, endpoints, estimates, evidence, prices, quarantine, secrets, training, trees
 from gitops.planning.differences import difference, flatten
 from gitops.planning.endpoints import Endpoint
 from gitops.planning.estimates import History
@@ -24,6 +24,7 @@ from pipelines import documents, gates, models, params, project
 from pipelines.errors import ProjectError
 
 __all__ = ["Outlook", "Plan", "difference", "flatten", "plan", "render"]
+MODELS = 40  # that are compiled, each in a second or less: a plan is no way to keep a machine busy
 READ = ("project.yml", "params", "deploy", "releases", "processing_code", "training_code", "buildspec.yml")
 # a pipeline's name and region -> how long its steps took; None where that is not known
 Recall = Callable[[str, str], History | None]
@@ -70,7 +71,7 @@ def offline() -> Outlook:
 def plan(base: str, head: str, outlook: Outlook | None = None) -> Plan:
     """Read the change from where `head` left `base`; never raises for what is wrong in the head's files."""
     head_sha, tip = git.commit(head), git.commit(base)
-    base_sha = git.text("merge-base", tip, head_sha)
+    base_sha = _parting(tip, head_sha)
     found = Plan(base_sha, head_sha, tip, git.changed(base_sha, head_sha))
     with tempfile.TemporaryDirectory(prefix="plan-") as folder:
         roots = Path(folder) / "base", Path(folder) / "head"
@@ -85,6 +86,16 @@ def plan(base: str, head: str, outlook: Outlook | None = None) -> Plan:
     return found
 
 
+def _parting(tip: str, head: str) -> str:
+    """Where the head left the base; GitopsError for a head of another history, or of a clone that has too little."""
+    try:
+        return git.text("merge-base", tip, head)
+    except GitopsError as error:
+        raise GitopsError(
+            f"{head[:12]}: has no commit in common with {tip[:12]}; clone in full (GIT_DEPTH: 0 in CI), or rebase"
+        ) from error
+
+
 def _fill(found: Plan, roots: tuple[Path, Path], outlook: Outlook) -> None:
     """Everything that is read from the two trees."""
     found.prices = outlook.prices.words
@@ -92,7 +103,8 @@ def _fill(found: Plan, roots: tuple[Path, Path], outlook: Outlook) -> None:
         f"{path}: the record of a release is never changed or removed; restore it from {found.base[:12]}"
         for path in ledger.rewritten(found.paths, git.changed("", found.base))
     ]
-    found.problems += secrets.found(roots[1], found.paths)
+    found.problems += secrets.found(roots[1], found.paths) + callouts.emptied(found.paths, roots)
+    found.warnings += callouts.warnings(found.paths, roots)
     _check(roots[1], found)
     for path in (path for path in found.paths if path.endswith(".yml") and path.startswith(("params/", "deploy/"))):
         found.loosened += [f"{path}: {sentence}" for sentence in _loosened(path, roots)]
@@ -108,7 +120,7 @@ def _fill(found: Plan, roots: tuple[Path, Path], outlook: Outlook) -> None:
 
 
 def _plain(problem: str, roots: tuple[Path, Path]) -> str:
-    for root in roots:
+    for root in (*roots, Path.cwd()):
         problem = problem.replace(f"{root}/", "")
     return problem
 
@@ -120,9 +132,10 @@ def _models(found: Plan, roots: tuple[Path, Path], outlook: Outlook) -> None:
         found.warnings.append(
             "pipelines/ changes: a plan never runs code of the head, so steps are those that main's own code compiles"
         )
-    for path in training.params_files(roots[1]):
-        if path not in found.checked:
-            continue  # what is wrong with it is a problem already
+    paths = [path for path in training.params_files(roots[1]) if path in found.checked]  # others are problems already
+    if len(paths) > MODELS:
+        found.warnings.append(f"params/: has {len(paths)} models; only the first {MODELS} are compiled here")
+    for path in paths[:MODELS]:
         history, memory = _history(found, roots, path, outlook), _memory(roots, path, outlook)
         known = Known(history, outlook.prices, outlook.now, memory)
         try:
@@ -171,6 +184,7 @@ def _endpoints(found: Plan, roots: tuple[Path, Path], outlook: Outlook) -> None:
         if one:
             found.endpoints.append(one)
             found.warnings += one.warnings
+            found.problems += one.problems
 
 
 def _locks(root: Path) -> Iterator[tuple[str, str]]:

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gitops.events import changes
+from gitops.markdown import HIDDEN, cell, code
 from gitops.planning.endpoints import Endpoint
-from gitops.planning.estimates import money, time, total
+from gitops.planning.estimates import cost, money, time, total
 from gitops.planning.training import Training
 from pipelines import secrets
 
@@ -17,47 +18,52 @@ MARKER = "<!-- gitops:plan -->"  # finds the comment again
 SHOWN = 8  # lines of a list; more are counted
 FOLDED = 200  # lines of a folded part
 LONGEST = 60_000  # characters; GitHub takes 65,536 in a comment
-HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
-
-
-def code(text: object) -> str:
-    """A text of the head's as one code span: no markup, no mention, no second line."""
-    plain = HIDDEN.sub(" ", str(text)).replace("`", "'").strip()
-    return f"`{plain or ' '}`"
-
-
-def cell(text: object) -> str:
-    """As `code`, in a table."""
-    return code(text).replace("|", "\\|")
 
 
 def render(found: "Plan") -> str:
-    """The plan as Markdown; its first line is the marker."""
+    """The plan as Markdown; its first line is the marker. Too long for a comment it goes without its folded parts."""
+    text = _joined([*_decision(found), *_evidence(found), *_folds(found), _last(found)])
+    if len(text) <= LONGEST:
+        return text
+    end = "Too long for a comment: run it locally to see the rest.\n"
+    kept = _joined([*_decision(found), *_evidence(found)])
+    # cut where a line ends, so that no code span is left open
+    return (kept if len(kept) <= LONGEST else kept[: kept.rindex("\n", 0, LONGEST)].rstrip() + "\n") + f"\n{end}"
+
+
+def _joined(blocks: Iterable[str]) -> str:
+    return secrets.masked("\n\n".join(block for block in blocks if block)) + "\n"
+
+
+def _decision(found: "Plan") -> list[str]:
+    """What a reviewer must know, however long the rest is."""
     groups = changes.by_class(found.paths)
-    blocks = [
+    idle = all(kind.on_main == "nothing" for kind in groups)
+    later = " now; the next retrain would do this:" if found.trainings else "."
+    return [
         f"{MARKER}\n{_notes(found)}\n{headline(found)}",
         _listed("**Stale**", found.stale),
         _listed("**Problems**", found.problems),
         _listed("**The gate is loosened**", found.loosened),
+        _listed("**Warnings**", found.warnings),
         "\n".join(f"**{kind.name}** · on main: {kind.on_main}" for kind in groups),
-        "" if any(kind.on_main != "nothing" for kind in groups) else "Nothing would be trained or deployed.",
+        f"Nothing would be trained or deployed{later}" if idle else "",
+    ]
+
+
+def _evidence(found: "Plan") -> list[str]:
+    return [
         *(_training(one) for one in found.trainings),
         *(_endpoint(one) for one in found.endpoints),
         *(_listed(f"{code(path)}:", lines or ["no value differs"]) for path, lines in found.differences.items()),
-        _listed("**Warnings**", found.warnings),
         _checks(found),
-        _folded(f"{_count(len(found.paths), 'path')}", [f"- {code(path)}" for path in found.paths]),
-        *(_details(one) for one in found.trainings),
-        _last(found),
     ]
-    text = secrets.masked("\n\n".join(block for block in blocks if block)) + "\n"
-    return text if len(text) <= LONGEST else _without_details(text)
 
 
-def _without_details(text: str) -> str:
-    """A plan too long for a comment, without its folded parts; still too long it ends where a host would cut it."""
-    kept = re.sub(r"<details>.*?</details>\n*", "", text, flags=re.DOTALL)[:LONGEST]
-    return kept.rstrip() + "\n\nToo long for a comment: run it locally to see the folded parts.\n"
+def _folds(found: "Plan") -> list[str]:
+    listed = [f"- {code(path)}" for path in found.paths[:FOLDED]]
+    more = [f"- and {len(found.paths) - FOLDED} more"] if len(found.paths) > FOLDED else []
+    return [_folded(_count(len(found.paths), "path"), listed + more), *(_details(one) for one in found.trainings)]
 
 
 def _notes(found: "Plan") -> str:
@@ -68,13 +74,18 @@ def _notes(found: "Plan") -> str:
 
 def headline(found: "Plan") -> str:
     """`### Plan: ncf · a1b2c3d on main@9f8e7d6 · 3 changes, 2 steps will run, est. 0.42 USD, 11 min`."""
-    names = ", ".join(sorted({one.name for one in found.trainings} | {one.model for one in found.endpoints}))
-    facts = [_count(len(found.paths), "changed path")]
+    every_name = sorted({one.name for one in found.trainings} | {one.model for one in found.endpoints})
+    more = f" and {len(every_name) - SHOWN} more" if len(every_name) > SHOWN else ""
+    names = ", ".join(every_name[:SHOWN]) + more
+    problems = [f"**{_count(len(found.problems), 'problem')}**"] if found.problems else []
+    facts = [*problems, _count(len(found.paths), "changed path")]
     if found.trainings:
         every = [estimate for one in found.trainings for estimate in one.estimates]
         facts.append(f"{_count(sum(one.running for one in found.trainings), 'step')} will run")
         usd, seconds = total(one.usd for one in every), total(one.seconds for one in every)
-        facts.append("est. unknown" if seconds is None else f"est. {money(usd)}, {time(seconds)}")
+        hourly = max((one.hourly for one in every if one.hourly is not None), default=0.0)
+        unknown = f"est. unknown, up to {money(hourly)} an hour"
+        facts.append(unknown if seconds is None else f"est. {money(usd)}, {time(seconds)}")
     name = f"{names} · " if names else ""
     return f"### Plan: {name}`{found.head[:12]}` on `{found.base[:12]}` · {', '.join(facts)}"
 
@@ -100,7 +111,7 @@ def _training(one: Training) -> str:
     lines += ["", "| step | will it run? | why | est. time | est. cost |", "|---|---|---|---|---|"]
     for step, estimate in zip(one.steps, one.estimates, strict=True):
         will, why = ("**runs**", cell(step.why)) if step.runs else ("cached", "asked for the same as on main")
-        lines.append(f"| {step.name} | {will} | {why} | {time(estimate.seconds)} | {money(estimate.usd)} |")
+        lines.append(f"| {step.name} | {will} | {why} | {time(estimate.seconds)} | {cost(estimate)} |")
     lines.append(f"| {', '.join(one.always)} | always | decide and register; no instance | seconds | - |")
     lines += ["", f"Time: {one.history.source}. Cached: where main's own run succeeded within 90 days.", ""]
     lines += [f"Data lock: {code(one.lock[0])}", *(f"- {code(line)}" for line in one.lock[1:]), ""]
@@ -131,7 +142,7 @@ def _checks(found: "Plan") -> str:
     compiled = f" · {_count(len(found.compiled), 'definition')} compiled and valid" if found.compiled else ""
     verdict = "all valid" if not found.problems else _count(len(found.problems), "problem")
     files = _count(len(found.checked), "file")
-    return f"Checked {files} of the head, records append-only, no secret seen{compiled}: {verdict}."
+    return f"Checked {files} of the head, every record, and the changed texts for secrets{compiled}: {verdict}."
 
 
 def _details(one: Training) -> str:

@@ -14,9 +14,11 @@ from gitops import deployment, ledger
 from gitops.deployment import Release
 from gitops.errors import GitopsError
 from gitops.hosts import Change, ConflictError, Host, Request
-from gitops.promotion import review
+from gitops.promotion import precedence, review
 from gitops.promotion.candidate import Candidate
+from gitops.promotion.precedence import Rank
 from pipelines import crash
+from pipelines.errors import ProjectError
 
 TRIES = 5  # times to begin again from a fresh head when the branch moved on
 Say = Callable[[str], None]
@@ -94,28 +96,42 @@ class Proposer:
         release, current = self.candidate.release, slot.release
         if current and current.id == release.id:
             return "is there already"
-        if current and current.version > release.version and _group(current) == _group(release):
+        if current and _group(current) == _group(release) and not self._precedes(current, slot.head):
             return f"is superseded: version {current.version} is there"
         states = {request.state: request for request in self.host.find(self._branch(slot))}
         if "merged" in states:
             return f"was proposed and merged before ({states['merged'].url})"
         return "" if self._automatic(slot.environment) else self._waiting(slot, states)
 
+    def _precedes(self, other: Release | None, ref: str) -> bool:
+        """Whether the candidate goes before `other`, which a deploy file asks for at that ref."""
+        model, commit = self.candidate.model, self.candidate.metadata.get("commit", "")
+        theirs = precedence.of_release(self.host, model, other, ref)
+        return precedence.precedes(self.host, model, Rank(self.candidate.version, commit), theirs)
+
     def _waiting(self, slot: Slot, states: Mapping[str, Request]) -> str:
         """Why a person has, or had, what they need to decide; empty if not."""
-        release = self.candidate.release
-        if "opened" in states:
+        if "opened" in states and self._asked_for(slot):
             return f"is proposed already ({states['opened'].url})"
         if "closed" in states:
             return f"was proposed before and turned down ({states['closed'].url})"
-        newer = [other for other, version in self._others(slot) if version > release.version]
+        newer = [other for other, theirs in self._others(slot) if not self._precedes(theirs, other.branch)]
         return f"is superseded by {newer[0].title} ({newer[0].url})" if newer else ""
+
+    def _asked_for(self, slot: Slot) -> bool:
+        """Whether the candidate's branch asks for exactly it: anybody who may push can name a branch so."""
+        text, release = self.host.read(slot.path, self._branch(slot)), self.candidate.release
+        try:
+            there = deployment.load(Path(slot.path), text).release if text is not None else None
+        except ProjectError:
+            return False
+        return there is not None and there.model_copy(update={"image": release.image}) == release
 
     def _branch(self, slot: Slot) -> str:
         return slot.prefix + self.candidate.execution.run_id[:12]
 
-    def _others(self, slot: Slot) -> list[tuple[Request, int]]:
-        """Open requests for other candidates of this model here, with the version each proposes."""
+    def _others(self, slot: Slot) -> list[tuple[Request, Release | None]]:
+        """Open requests for other candidates of this model here, with the release each proposes."""
         found = []
         for request in self.host.opened(slot.prefix):
             rest = request.branch.removeprefix(slot.prefix)
@@ -123,11 +139,10 @@ class Proposer:
                 continue
             text = self.host.read(slot.path, request.branch)
             release = deployment.load(Path(slot.path), text).release if text is not None else None
-            found.append((request, release.version if release else 0))
+            found.append((request, release))
         return found
 
     def _propose(self, slot: Slot) -> None:
-        version = self.candidate.version
         for left in self.host.find(self._branch(slot)):
             if left.state == "opened":  # by a run that was killed, or by anybody: only what is written here is merged
                 self.host.close(left, "Begun again from the branch's head.")
@@ -135,8 +150,8 @@ class Proposer:
         request = self.host.open(self._change(slot), slot.head)
         crash.point("propose:after-request")
         self.say(f"{slot.environment}: {request.title} ({request.url})")
-        for other, older in self._others(slot):
-            if older < version:
+        for other, theirs in self._others(slot):
+            if self._precedes(theirs, other.branch):
                 self.host.close(other, f"A newer candidate is proposed: {request.title}, {request.url}")
                 self.say(f"{slot.environment}: closed the older {other.title} ({other.url})")
         crash.point("propose:after-close")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gitops import ledger
+from gitops.markdown import code
 from gitops.promotion.candidate import Candidate
 from pipelines import documents
 
@@ -128,7 +129,7 @@ def _changes(candidate: Candidate) -> str:
 
 def _items(items: list[str], kept: set[str]) -> str:
     shown = [str(item)[:16] for item in items[:20]]
-    return " ".join(_cell(item) if item in kept else f"**{_cell(item)}**" for item in shown)
+    return " ".join(code(item) if item in kept else f"**{code(item)}**" for item in shown)
 
 
 def _percent(part: Any) -> str:
@@ -225,4 +226,4 @@ def _diff(promotion: Promotion) -> str:
     lines = difflib.unified_diff(
         promotion.before.splitlines(), promotion.after.splitlines(), promotion.path, promotion.path, n=1, lineterm=""
     )
-    return "\n".join(["```diff", *lines, "```"])
+    return "\n".join(["```diff", *(line.replace("```", "'''") for line in lines), "```"])

@@ -20,3 +20,11 @@ def registry(clients):
 def team(tmp_path, clients):
     with at_work(tmp_path / "origin", clients) as found:
         yield found
+
+
+@pytest.fixture
+def script(tmp_path):
+    from tests.gitops.loop import raised  # the whole demo: what few tests need
+
+    with raised(tmp_path) as found:
+        yield found

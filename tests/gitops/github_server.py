@@ -154,7 +154,8 @@ def create_pull(state: State, who: str, given: dict[str, Any], names: tuple[str,
         "state": "open",
         "merged_at": None,
         "html_url": f"https://github.example.com/{PROJECT}/pull/{number}",
-        "head": {"ref": given["head"], "sha": ""},
+        "head": {"ref": given["head"], "sha": "", "repo": {"full_name": PROJECT}},
+        "base": {"ref": given.get("base", "main"), "repo": {"full_name": PROJECT}},
     }
     return state.pull(str(number))
 

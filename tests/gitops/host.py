@@ -20,9 +20,9 @@ class RepositoryHost:
     def head(self) -> str:
         return self.repository.git("rev-parse", "main")
 
-    def contains(self, sha: str) -> bool:
+    def contains(self, sha: str, ref: str = "") -> bool:
         try:
-            self.repository.git("merge-base", "--is-ancestor", sha, "main")
+            self.repository.git("merge-base", "--is-ancestor", sha, ref or "main")
         except Exception:  # noqa: BLE001 - git says no, or knows no such commit
             return False
         return True

@@ -48,12 +48,13 @@ class Repository:
         root.mkdir(parents=True, exist_ok=True)
         self.git("init", "--quiet", "--initial-branch=main")
 
-    def git(self, *arguments: str) -> str:
+    def git(self, *arguments: str, strip: bool = True) -> str:
         who = {f"GIT_{role}_{key}": "t@example.com" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.root), "GIT_CONFIG_NOSYSTEM": "1", **who}
-        return subprocess.run(
-            ["git", *arguments], cwd=self.root, env=environment, check=True, capture_output=True, text=True
-        ).stdout.strip()
+        said = subprocess.run(
+            ["git", *arguments], cwd=self.root, env=environment, check=True, capture_output=True
+        ).stdout.decode()
+        return said.strip() if strip else said
 
     def commit(self, files: dict[str, str | None]) -> str:
         """Write the files (None removes one), commit, and return the sha."""

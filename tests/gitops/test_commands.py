@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gitops import settings
+from gitops.__main__ import parser
 from gitops.commands import COMMANDS
 from tests.gitops.repository import PROJECT, project
 
@@ -46,6 +47,24 @@ def test_a_command_starts_without_the_cloud_and_git_host_libraries():
     script = "import sys, gitops.__main__; print(sorted({'boto3', 'botocore', 'gitlab', 'pyarrow'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+TIMES = (
+    ("reconcile", "staging", "--lease-seconds"),
+    ("reconcile", "staging", "--wait-minutes"),
+    ("collect", "--hours"),
+    ("drift", "params/ncf.yml", "--hours"),
+    ("compare-shadow", "production", "ncf", "--hours"),
+)
+
+
+@pytest.mark.parametrize("words", TIMES, ids=" ".join)
+@pytest.mark.parametrize("amount", ["nan", "inf", "-1", "0", "1e300", "soon"])
+def test_no_length_of_time_is_nonsense(words, amount, capsys):
+    """A collect that looks back over -1 hours would take what a deploy build has just made."""
+    with pytest.raises(SystemExit):
+        parser().parse_args([*words[:-1], f"{words[-1]}={amount}"])
+    assert "write a number above 0" in capsys.readouterr().err
 
 
 ROLE = {"SERVING_ROLE_ARN": "arn:aws:iam::123456789012:role/serving", "COMMIT": "a" * 40}

@@ -69,18 +69,7 @@ class Scene(Delivery):
     def begin(self, crash_at: str = "", **more: str) -> subprocess.Popen[str]:
         """Start the command in a checkout of main, with `more` variables."""
         self.clone.git("pull", "--quiet", "--ff-only", "origin", "main")
-        variables = {
-            **self.cloud.environment,
-            "PYTHONPATH": str(ROOT),
-            "GIT_URL": self.cloud.git_url,
-            "GIT_TOKEN": self.cloud.tokens["bot"],
-            "SERVING_ROLE_ARN": ROLE,
-            "COMMIT": self.clone.git("rev-parse", "HEAD"),
-            "PATH": os.environ["PATH"],
-            **self.variables(),
-            **({crash.VARIABLE: crash_at} if crash_at else {}),
-            **more,
-        }
+        variables = self.told() | ({crash.VARIABLE: crash_at} if crash_at else {}) | more
         command = [sys.executable, "-m", *self.command]
         return subprocess.Popen(
             command, cwd=self.clone.root, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -95,6 +84,19 @@ class Scene(Delivery):
             process.kill()
             self.output = process.communicate()[0]
         return process.returncode
+
+    def told(self) -> dict[str, str]:
+        """What the command's process is told."""
+        return {
+            **self.cloud.environment,
+            "PYTHONPATH": str(ROOT),
+            "GIT_URL": self.cloud.git_url,
+            "GIT_TOKEN": self.cloud.tokens["bot"],
+            "SERVING_ROLE_ARN": ROLE,
+            "COMMIT": self.clone.git("rev-parse", "HEAD"),
+            "PATH": os.environ["PATH"],
+            **self.variables(),
+        }
 
     def variables(self) -> dict[str, str]:
         return {}
@@ -348,15 +350,6 @@ def test_f11_a_command_that_crashes_at_this_point_and_runs_again_leaves_no_trace
     wanted = expected(make, scene(point))
     found = make(scene(point))
     assert found.run(crash_at=point) == crash.STATUS, found.output
-    assert (found.run(), found.left()) == wanted, found.output
-
-
-@pytest.mark.heavy
-@pytest.mark.parametrize("tenths", range(4, 32, 3))
-def test_f11_a_deploy_that_is_killed_at_any_moment_and_runs_again_leaves_no_trace_of_it(make, tenths):
-    wanted = expected(make, Update)
-    found = make(Update)
-    found.run(seconds=tenths / 10)
     assert (found.run(), found.left()) == wanted, found.output
 
 

@@ -181,7 +181,8 @@ def test_a_failed_reconcile_says_which_file_failed_and_exits_1(delivery):
     release = delivery.register(run_id)
     proposed = delivery.gitops("propose", "--execution", arn)
     assert proposed.returncode == 0
-    assert "report.html: cannot be read (AWS refused GetObject: NoSuchKey" in proposed.stdout  # said, and no reason not to propose
+    said = "report.html: cannot be read (AWS refused GetObject: NoSuchKey"
+    assert said in proposed.stdout  # and no reason not to propose
     key = release.archive_uri.removeprefix("s3://images-bucket/")
     delivery.registry.s3.put_object(Bucket="images-bucket", Key=key, Body=b"other")
     done = delivery.gitops("reconcile", "staging")

@@ -155,3 +155,13 @@ def test_nobody_there_is_explained():
 
 def test_github_com_is_asked_at_its_own_address():
     assert Api(Place("https://github.com", PROJECT, "main", "t")).base == f"https://api.github.com/repos/{PROJECT}"
+
+
+@pytest.mark.parametrize("repository", [{"full_name": "stranger/film-recommender"}, None])
+def test_f58_a_forks_branch_that_is_called_like_a_promotion_is_none(server, host, repository):
+    """Else nothing would be proposed any more, and a stranger's request would stand in its place."""
+    request = host.open(change("promote/production/ncf-000000000001"), host.head())
+    server[1].pulls[request.number]["head"]["repo"] = repository
+    assert host.find(request.branch) == []
+    assert host.opened("promote/") == []
+    assert [one.fork for one in host.opened("")] == [True]

@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import gitlab as python_gitlab
 import pytest
@@ -215,3 +216,22 @@ def test_a_fast_forward_that_needs_a_rebase_is_begun_again_from_the_new_head(tea
         team.host.merge(request)
     again = team.host.open(change("again", **{"a.txt": "ours\n"}), team.host.head())
     assert team.host.merge(again) == team.host.head() == again.head
+
+
+class Listed:
+    """A project whose one open request comes from a fork, as GitLab lists it."""
+
+    class mergerequests:  # noqa: N801 - python-gitlab's name
+        @staticmethod
+        def list(**_: object) -> list[SimpleNamespace]:
+            facts = {"iid": 1, "title": "Promote ncf", "source_branch": "promote/production/ncf-000000000001"}
+            ids = {"source_project_id": 2, "target_project_id": 1}
+            return [SimpleNamespace(**facts, **ids, state="opened", web_url="u", sha="a" * 40)]
+
+
+def test_f58_a_forks_branch_that_is_called_like_a_promotion_is_none():
+    """Else nothing would be proposed any more, and a stranger's request would stand in its place."""
+    host = GitLab(Listed, "main")
+    assert host.find("promote/production/ncf-000000000001") == []
+    assert host.opened("promote/") == []
+    assert [one.fork for one in host.opened("")] == [True]  # a plan is posted there as well

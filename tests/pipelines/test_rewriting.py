@@ -64,3 +64,12 @@ def test_what_is_written_is_read_back_beside_what_was_there(before: dict, values
     found = documents.load(FILE, written(text, **values))
     assert found == {**document, "hyperparameters": {**before, **values}}
     assert list(found) == list(document)
+
+
+def test_a_file_that_is_not_there_is_made_and_what_a_killed_writer_left_is_taken_away(tmp_path):
+    """`git add --all` would commit it."""
+    (tmp_path / ".ncf.data.yml.k1ll3d").write_text("half a l")
+    (tmp_path / ".other.yml.k1ll3d").write_text("another's")
+    rewriting.replace(tmp_path / "ncf.data.yml", "a: 1\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.yml.k1ll3d", "ncf.data.yml"]
+    assert (tmp_path / "ncf.data.yml").stat().st_mode & 0o777 == 0o644

@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import uuid
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from pyarrow import parquet
 
 import api_code.feedback
+from gitops import aws
 from gitops.__main__ import main
 from gitops.data import answers, feedback
 from gitops.errors import GitopsError
@@ -54,6 +56,30 @@ def run(tmp_path, monkeypatch, localcloud, bucket):
     for name, value in {**localcloud.environment, "ARTIFACT_BUCKET": bucket}.items():
         monkeypatch.setenv(name, value)
     return lambda *words: (main(list(words)), repository.root)
+
+
+class InTwoYears:
+    """S3, whose clock is far ahead of this machine's."""
+
+    def __init__(self, s3: Any) -> None:
+        self.s3 = s3
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.s3, name)
+
+    def list_objects_v2(self, **request: Any) -> Any:
+        found = self.s3.list_objects_v2(**request)
+        later = aws.told(found) + timedelta(days=730)
+        found["ResponseMetadata"]["HTTPHeaders"]["date"] = format_datetime(later, usegmt=True)
+        return found
+
+
+def test_a_day_is_closed_by_s3s_clock_and_never_by_this_machines(localcloud, bucket):
+    """A fast clock would write the partition, once and for all, while events still come."""
+    s3, here = localcloud.client("s3"), datetime.now(UTC).date()
+    with pytest.raises(GitopsError, match="still takes late events"):
+        feedback.compact(s3, bucket, (here, "shop"), COLUMNS, ["purchase"])
+    assert feedback.compact(InTwoYears(s3), bucket, (here, "shop"), COLUMNS, ["purchase"]) is None
 
 
 def test_the_api_takes_events_of_a_day_until_it_is_closed_here():
@@ -105,6 +131,8 @@ def test_preparation_reads_the_partition_beside_raw_ones(tmp_path):
     [
         (["--events", "2026-11-32"], "is no day"),
         (["--events", "2999-01-01"], "still takes late events"),
+        (["--events", "9999-12-31"], "is a day of another century"),
+        (["--events", "0001-01-01"], "is a day of another century"),
         (["--events", "2026-11-10", "--dataset", "other"], "locks completejourney, not other"),
     ],
 )

@@ -23,7 +23,7 @@ def test_f42_a_release_that_was_rolled_back_is_closed_and_asked_back_once(team, 
     body = team.host.bodies[request.number]
     assert sick.id in body
     assert "rolled back" in body
-    assert "| alarms | none watched |" in body
+    assert "| alarms | `none watched` |" in body
     team.reconcile()
     assert len(team.host.every) == 1
     team.host.merge(request)

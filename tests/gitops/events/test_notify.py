@@ -124,6 +124,34 @@ def test_the_source_is_there_before_the_event_and_is_that_commit(repository, tar
     assert json.loads(entry["Detail"])["branch"] == "main"
 
 
+def test_f58_attributes_of_the_commit_neither_hide_nor_rewrite_a_file_of_the_source(repository):
+    """Else a build would train and deploy something else than what was reviewed, or refuse it for ever."""
+    evil = "params/** export-ignore\ndeploy/** export-subst ident\n*.yml text eol=crlf\n"
+    repository.commit({".gitattributes": evil, "deploy/staging/a.yml": "a: $Format:%H$ $Id$\n", "b.sh": "b\n"})
+    (repository.root / "c").symlink_to("b.sh")
+    (repository.root / "b.sh").chmod(0o755)
+    sha = repository.commit({"params/ü.yml": "1\n"})
+    with zipfile.ZipFile(io.BytesIO(source.pack(sha))) as zipped:
+        listed = {info.filename: info for info in zipped.infolist()}
+        assert sorted(listed) == sorted(repository.git("-c", "core.quotePath=no", "ls-files").splitlines())
+        for name, info in listed.items():
+            assert zipped.read(info) == repository.git("cat-file", "blob", f"{sha}:{name}", strip=False).encode()
+        modes = {name: f"{listed[name].external_attr >> 16:o}" for name in ("README.md", "b.sh", "c")}
+    assert modes == {"README.md": "100644", "b.sh": "100755", "c": "120777"}
+
+
+def test_f58_the_source_that_is_uploaded_obeys_no_attribute(repository, target):
+    sha = repository.commit({".gitattributes": "params/** export-ignore\n"})
+    notify.notify(Push("main", ZERO, sha), target, say=lambda line: None)
+    archive = target.s3.get_object(Bucket=target.bucket, Key=f"source/{sha}.zip")["Body"].read()
+    with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
+        assert "params/ncf.yml" in zipped.namelist()
+
+
+def test_equal_commits_are_packed_into_equal_bytes(repository):
+    assert source.pack("HEAD") == source.pack("HEAD")
+
+
 def test_f01_a_source_is_written_once(repository, target):
     sha = repository.git("rev-parse", "HEAD")
     assert source.upload(target.s3, target.bucket, sha, b"first")
@@ -140,6 +168,18 @@ def test_f02_an_older_commit_does_not_move_the_head_back_but_is_still_announced(
     assert head(target)["sha"] == second
     assert [detail["sha"] for detail in target.events.details] == [second, first]
     assert any("superseded" in line for line in said)
+
+
+def test_the_head_follows_a_branch_that_was_rewritten_to_a_shorter_history(repository, target):
+    """Else what nobody calls, the hourly repair, would start from a commit that is gone."""
+    kept = repository.git("rev-parse", "HEAD")
+    middle = repository.commit({"README.md": "2"})
+    gone = repository.commit({"README.md": "3"})
+    notify.notify(Push("main", middle, gone), target, say=lambda line: None)
+    notify.notify(Push("main", gone, kept), target, say=lambda line: None)
+    assert head(target)["sha"] == kept
+    notify.notify(Push("main", kept, middle), target, say=lambda line: None)
+    assert head(target)["sha"] == middle
 
 
 def test_f02_many_notifies_at_once_leave_the_head_at_the_newest(target):

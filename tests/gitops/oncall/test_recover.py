@@ -47,6 +47,18 @@ class Stuck:
         return self.sagemaker.update_endpoint(**request)
 
 
+class Dying(Stuck):
+    """SageMaker, where the process ends before its endpoint is created, or deleted as well."""
+
+    def __init__(self, sagemaker, call: str) -> None:
+        super().__init__(sagemaker)
+        self.stuck = False
+        setattr(self, call, self.die)
+
+    def die(self, **request):
+        raise KeyboardInterrupt
+
+
 def next_build(site: Site) -> Kind:
     """What the next deploy build would do about the spec that git asked for when it failed."""
     live, modified = site.observe(), site.sagemaker.describe_endpoint(EndpointName=site.endpoint)["LastModifiedTime"]
@@ -109,6 +121,22 @@ def test_f45_an_endpoint_that_failed_is_made_again_where_that_is_allowed(site):
     observed = site.observe()
     assert (observed.status, observed.config) == ("InService", config)
     assert next_build(site) not in TRIES
+
+
+@pytest.mark.parametrize("call", ["delete_endpoint", "create_endpoint"])
+def test_f43_a_recovery_that_dies_between_deleting_and_creating_is_finished_by_the_next(site, call):
+    good, bad = site.registry.release(), site.registry.release("sick")
+    config = site.deploy(good).config
+    site.delete()
+    assert site.deploy(bad, allow_recreate="true").status == "Failed"
+    with pytest.raises(KeyboardInterrupt):
+        run(site, sagemaker=Dying(site.sagemaker, call))
+    assert (site.observe() is None) == (call == "create_endpoint")
+    assert run(site)
+    assert (site.observe().status, site.observe().config) == ("InService", config)
+    assert next_build(site) not in TRIES  # what failed is not tried again
+    site.delete()
+    assert not run(site)  # nor is an endpoint put back that somebody deleted later
 
 
 def test_a_release_without_its_record_is_passed_over(site):

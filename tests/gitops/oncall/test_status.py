@@ -98,6 +98,20 @@ def test_a_record_that_is_not_there_or_no_record_has_no_age(tmp_path):
         assert status.aged(found, tmp_path) == found
 
 
+def test_f54_a_record_names_a_commit_and_never_an_option_of_git(tmp_path):
+    repository = project(tmp_path)
+    evil = FOUND.record() | {"commit": f"--output={tmp_path / 'evil'}"}
+    repository.commit({ledger.path("ncf", FOUND.release.id): ledger.render(evil)})
+    assert status.aged(status.row("production", DESIRED, live()), tmp_path).data_locked == ""
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_deploy_file_that_nobody_can_read_still_shows_what_serves():
+    found = status.unread("production", "ncf", live(), "deploy/production/ncf.yml: not UTF-8")
+    assert (found.desired, found.live, found.sync, found.health) == ("unknown", FOUND.release.id, "Unknown", "Healthy")
+    assert "production/ncf: deploy/production/ncf.yml: not UTF-8" in status.table([found])
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [("2026-11-25T11:30:00+00:00", "0 h"), ("2026-11-23T12:00:00", "2 d"), ("2027-01-01T00:00:00+00:00", "0 h")],
@@ -162,3 +176,14 @@ def test_without_aws_and_git_host_everything_is_unknown_and_nothing_crashes(tmp_
     assert (done.returncode, done.stderr) == (1, "")
     assert "AWS cannot be asked" in done.stdout
     assert "open requests: unknown; GIT_TOKEN" in done.stdout
+
+
+def test_one_broken_deploy_file_does_not_hide_the_other_rows(tmp_path):
+    project(tmp_path).commit({"deploy/staging/ncf.yml": "a: &b [*b]\n"})
+    away = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    done = gitops(tmp_path, "--json", **away)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [(row["environment"], row["desired"]) for row in json.loads(done.stdout)] == [
+        ("staging", "unknown"),
+        ("production", "-"),
+    ]

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops.planning import recall, secrets
-from gitops.planning.plan import Plan, plan, render
-from gitops.planning.text import cell, code
+from gitops.markdown import cell, code
+from gitops.planning import plan, recall, secrets
+from gitops.planning.plan import Plan, render
 from pipelines.secrets import PATTERNS
 from tests.gitops.repository import PARAMS, project
 
@@ -91,13 +91,43 @@ def test_f58_no_text_of_the_head_leaves_its_code_span(text: str):
     assert cell(text).count("|") == cell(text).count("\\|")
 
 
+EVERY_TEXT = ("</details> @all", "<img src=x>", "\n/merge", "a\u202eb", "\ud800", "\x1b[31m", "x" * 3000)
+
+
 def test_f58_a_plan_too_long_for_a_comment_keeps_its_decision():
-    found = Plan("a" * 40, "b" * 40, "a" * 40, ["x" * 3000 + str(number) for number in range(30)])
+    """And cuts no code span open: what follows would be markup of the head's."""
+    paths = [f"{text}{number}" for text in EVERY_TEXT for number in range(90)]
+    differences = {path: ["@all"] * 8 for path in paths}
+    found = Plan("a" * 40, "b" * 40, "a" * 40, paths, differences, warnings=["read this"], problems=["and that"])
     text = render(found)
     assert len(text) < 65_536
     assert text.startswith("<!-- gitops:plan -->\n")
+    assert "**1 problem**" in text.splitlines()[2]
+    assert text.index("and that") < text.index("read this") < text.index("@all")
     assert "<details>" not in text
-    assert "Too long for a comment" in text
+    assert text.endswith("Too long for a comment: run it locally to see the rest.\n")
+    lines = text.splitlines()
+    assert all(line.count("`") % 2 == 0 for line in lines)
+    assert [line for line in lines if "@all" in line and not line.startswith(("- `", "`"))] == []
+
+
+def test_f58_no_text_of_the_head_is_too_long_for_a_line_or_cannot_be_written():
+    assert [len(code(text)) for text in EVERY_TEXT][-1] == 502
+    assert "".join(map(code, EVERY_TEXT)).encode().decode().isprintable()
+
+
+def test_f58_text_that_no_terminal_can_write_is_planned_and_named(tmp_path, monkeypatch):
+    clone = project(tmp_path / "clone")
+    clone.commit({"params/x.yml": 'a: "\\ud800"\n"\\ud801\\e[31m": 1\n'})
+    monkeypatch.chdir(clone.root)
+    found = plan.plan("HEAD~1", "HEAD")
+    assert found.problems[0].startswith("params/x.yml: ")
+    assert "\x1b" not in render(found).encode().decode()
+
+
+def test_a_long_list_of_paths_is_counted():
+    text = render(Plan("a" * 40, "b" * 40, "a" * 40, [str(number) for number in range(250)]))
+    assert "- `199`\n- and 50 more\n" in text
 
 
 SECRETS = {
@@ -127,7 +157,7 @@ def test_f57_a_plan_shows_a_secret_in_no_difference_no_error_and_no_diff(tmp_pat
         "deploy/staging/_policy.yml": f"reason: {secret}\n",
     })  # fmt: skip
     monkeypatch.chdir(clone.root)
-    found = plan("HEAD~1", "HEAD")
+    found = plan.plan("HEAD~1", "HEAD")
     assert f"params/ncf.yml: line 3 looks like {kind}; revoke it and take it out" in found.problems
     text = render(found)
     assert f"looks like {kind}" in text

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gitops.__main__ import main
 from gitops.planning import plan
 from tests.gitops.repository import PARAMS, project
 
@@ -128,8 +129,20 @@ def test_it_works_without_credentials_and_its_exit_code_says_whether_all_is_vali
 
 
 def test_a_ref_that_is_not_there_is_an_error(repository, capsys):
-    from gitops.__main__ import main
-
     assert main(["plan", "--base", "nowhere"]) == 1
     assert main(["plan", "--base=--output=x"]) == 1
     assert capsys.readouterr().err.count("error: ") == 2
+
+
+def test_a_head_of_another_history_is_an_error_that_says_so(repository, capsys):
+    repository.git("checkout", "--quiet", "--orphan", "other")
+    repository.commit({"docs/a.md": "a"})
+    assert main(["plan", "--base", "main", "--head", "other"]) == 1
+    assert "has no commit in common with" in capsys.readouterr().err
+
+
+def test_no_problem_names_a_path_of_the_machine_that_plans(repository):
+    repository.commit({"project.yml": None})
+    found = plan.plan("HEAD~1", "HEAD")
+    assert found.problems
+    assert not any(str(repository.root) in problem for problem in found.problems)

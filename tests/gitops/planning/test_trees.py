@@ -77,6 +77,28 @@ def test_f58_a_tree_whose_names_climb_writes_nothing_outside(repository, tmp_pat
     assert len(left) == 1
 
 
+@pytest.mark.parametrize("name", [b"x" * 256 + b".yml", b"\xff.yml", b"/".join([b"y" * 250] * 5)])
+def test_f58_a_name_that_no_disk_takes_is_left_out_and_named(repository, tmp_path, name):
+    sha = repository.commit({"params/a.yml": "a"})
+    blob = git.run("rev-parse", f"{sha}:params/a.yml").strip()
+    git.run("update-index", "-z", "--index-info", given=b"100644 %s\tparams/%s\0" % (blob, name))
+    sha = git.text("commit-tree", "-m", "evil", git.text("write-tree"))
+    (tmp_path / "out").mkdir()
+    (problem,) = trees.write(sha, tmp_path / "out", ["params"])
+    assert problem.endswith("its name is too long, no UTF-8 or leads elsewhere; rename it")
+    assert [path.name for path in (tmp_path / "out/params").iterdir()] == ["a.yml"]
+
+
+def test_f58_a_name_that_is_a_file_and_a_folder_is_no_mistake_of_this_program(repository, tmp_path):
+    blob = git.run("hash-object", "-w", "--stdin", given=b"evil").decode().strip()
+    inner = git.run("hash-object", "-t", "tree", "-w", "--stdin", given=_tree(b"100644 x.yml", blob)).decode().strip()
+    both = _tree(b"100644 params", blob) + _tree(b"40000 params", inner)
+    top = git.run("hash-object", "-t", "tree", "-w", "--stdin", "--literally", given=both).decode().strip()
+    (tmp_path / "out").mkdir()
+    with pytest.raises(GitopsError, match="cannot be written"):
+        trees.write(top, tmp_path / "out", ["params"])
+
+
 def _tree(entry: bytes, identity: str) -> bytes:
     return entry + b"\0" + bytes.fromhex(identity)
 

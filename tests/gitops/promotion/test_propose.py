@@ -9,7 +9,7 @@ from gitops.promotion import review
 from gitops.promotion.propose import Policy, Proposer
 from tests.gitops.candidates import candidate
 from tests.gitops.host import RepositoryHost
-from tests.gitops.repository import FILES, project
+from tests.gitops.repository import FILES, PARAMS, project
 
 POLICY = Policy(("staging", "production"), {"staging": "auto", "production": "merge_request"})
 
@@ -97,6 +97,36 @@ def test_an_older_candidate_that_comes_late_proposes_nothing(host):
     assert all("superseded" in line for line in said)
 
 
+def pushed(host: RepositoryHost, epochs: int) -> str:
+    return host.repository.commit({"params/ncf.yml": PARAMS.replace("epochs: 10", f"epochs: {epochs}")})
+
+
+def of_commit(version: int, sha: str):
+    found = candidate(version)
+    found.package["CustomerMetadataProperties"]["commit"] = sha
+    return found
+
+
+@pytest.mark.parametrize("first", ["the later commit's", "the earlier commit's"])
+def test_f03_of_two_pushes_the_later_commits_candidate_counts_however_long_the_runs_took(host, first):
+    """The earlier commit trained longer, so its version is the higher one."""
+    earlier, later = of_commit(2, pushed(host, 20)), of_commit(1, pushed(host, 30))
+    said = [propose(host, found) for found in ((later, earlier) if "later" in first else (earlier, later))]
+    assert release(host, "staging") == "ncf-000000000001"
+    opened = [branch for branch, state in states(host).items() if state == "opened"]
+    assert opened == ["promote/production/ncf-000000000001"]
+    assert "superseded" in said[1][0] or "earlier" in first
+
+
+def test_f02_a_candidate_of_an_earlier_commit_counts_again_when_the_branch_has_gone_back_to_it(host):
+    """Its run failed at first, and was continued by the revert: it still carries the first commit's name."""
+    earlier, later = of_commit(2, pushed(host, 20)), of_commit(1, pushed(host, 30))
+    propose(host, later)
+    pushed(host, 20)
+    propose(host, earlier)
+    assert release(host, "staging") == "ncf-000000000002"
+
+
 def test_another_models_promotion_stays_open(host):
     propose(host, candidate(1))
     other = host.every[1]
@@ -112,6 +142,17 @@ def test_an_inconclusive_candidate_is_a_draft_everywhere_and_never_merged(host):
     assert release(host, "staging") is None
     assert host.every[1].title == "Draft: Promote ncf v1 to production: INCONCLUSIVE (2 of 3 gates)"
     assert host.bodies[2].splitlines()[0] == "**INCONCLUSIVE**: 120 holdout users; at least 200 are asked"
+
+
+@pytest.mark.parametrize("text", ["release: null", "release: [", "# as it was"])
+def test_f58_a_request_by_the_promotions_name_that_asks_for_something_else_is_closed(host, text):
+    path = "deploy/production/ncf.yml"
+    evil = FILES[path].replace("release: null", text) if ":" in text else f"{text}\n{FILES[path]}"
+    host.open(Change("promote/production/ncf-000000000001", "Promote ncf v1: PASS", "", {path: evil}), host.head())
+    propose(host, candidate(1))
+    assert [request.state for request in host.every if request.branch.startswith("promote/")] == ["closed", "opened"]
+    asked = deployment.load(Path(path), host.read(path, "promote/production/ncf-000000000001")).release
+    assert asked == candidate(1).release
 
 
 def test_a_promotion_turned_down_is_not_opened_again(host):
@@ -204,8 +245,21 @@ CHANGES = {
 def test_what_changes_for_users_is_said_with_a_few_lists_under_hashed_names():
     body = described(candidate(1, changes=CHANGES))
     assert "71 % of a top-10 stays, the first item for 55 % of 801 users, the whole list for 2 %." in body
-    assert "- before: aa bb\n- after: aa **cc**\n" in body
+    assert "- before: `aa` `bb`\n- after: `aa` **`cc`**\n" in body
     assert body.count("user `0a1b2c3d`, 1 of 2 kept") == 3
+
+
+def test_f58_no_item_of_the_data_is_a_mention_a_picture_or_a_command():
+    """A git host carries out what stands in a request's text, with the bot's rights."""
+    evil = ["@all", "![](//x/a.png)", "\n/merge", "`\n/approve"]
+    examples = [{"user": "0a1b2c3d", "before": evil, "after": ["aa"]}]
+    body = described(candidate(1, changes=CHANGES | {"examples": examples}))
+    assert "- before: `@all` `![](//x/a.png)` `/merge` `' /approve`\n" in body
+
+
+def test_f58_no_line_of_a_deploy_file_ends_the_diff():
+    promotion = review.Promotion("production", "deploy/production/ncf.yml", "a: |\n```\n/merge", "release: {}")
+    assert review.description(candidate(1), promotion).count("```") == 2
 
 
 def test_without_a_champion_nothing_is_said_to_change():
