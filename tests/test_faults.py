@@ -20,3 +20,10 @@ def test_every_row_that_a_test_is_named_after_exists():
 def test_the_readme_gives_the_count_of_the_page():
     counts = re.findall(r"\d+ of \d+ fault rows have tests", (faults.ROOT / "README.md").read_text())
     assert {f"{count}." for count in counts} <= {faults.sentence(FOUND)}
+
+
+def test_the_readme_gives_the_count_of_the_mutants():
+    found = mutation.mutants()
+    words = re.search(r"(\d+) pieces of code in all (\d+) rows", (faults.ROOT / "README.md").read_text())
+    assert words
+    assert tuple(map(int, words.groups())) == (len(found), len({one.row for one in found}))
