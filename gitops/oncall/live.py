@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from gitops import aws, specs
+from gitops.delivery.capacity import Drift, drift
 from gitops.delivery.decide import MOVING
 from gitops.delivery.endpoint import ATTEMPT_DIGEST, VERIFIED_CONFIG, VERIFIED_P99
 from gitops.errors import GitopsError
@@ -30,6 +31,7 @@ class Live:
     pending: str = ""  # the config that is coming, while it is
     config: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)  # the tags that reconcile left
+    drift: tuple[Drift, ...] = ()  # what a hand, or scaling, has changed without another config
 
     @property
     def proved(self) -> bool:
@@ -78,7 +80,15 @@ def observe(sagemaker: Any, endpoint: str) -> Live | None:
         pending=described.get("PendingDeploymentSummary", {}).get("EndpointConfigName", ""),
         config=described["EndpointConfigName"],
         notes=_notes(sagemaker, described["EndpointArn"]),
+        drift=_drift(config, described),
     )
+
+
+def _drift(config: Mapping[str, Any], described: Mapping[str, Any]) -> tuple[Drift, ...]:
+    if not config or described["EndpointStatus"] != "InService":
+        return ()  # on its way an endpoint has the variants of two configs
+    variants = [*described.get("ProductionVariants", []), *described.get("ShadowProductionVariants", [])]
+    return tuple(drift(config, variants, ()))
 
 
 def _container(sagemaker: Any, model: str) -> dict[str, Any]:

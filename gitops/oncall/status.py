@@ -7,12 +7,13 @@ there). What cannot be asked is shown as unknown, with the reason, and never end
 import datetime as dt
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gitops import aws, deployment, git, ledger, policy, specs
+from gitops.delivery import autoscaling
 from gitops.delivery.decide import MOVING
 from gitops.deployment import Deployment
 from gitops.errors import GitopsError
@@ -56,7 +57,7 @@ def row(environment: str, desired: Deployment, live: Live | None) -> Row:
     asked = release.id if release else "-"
     if live is None:
         return Row(environment, desired.model, asked, "-", "OutOfSync" if release else "Synced", "Missing")
-    differences = _differences(specs.asked(desired), live.told) if release else ["no release is asked for"]
+    differences = _differences(desired, live) if release else ["no release is asked for"]
     same = not differences
     sync = "Progressing" if live.status in MOVING else "Synced" if same else "OutOfSync"
     found = Row(environment, desired.model, asked, live.release, sync, _health(live, same))
@@ -65,14 +66,15 @@ def row(environment: str, desired: Deployment, live: Live | None) -> Row:
     )
 
 
-def _differences(asked: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
+def _differences(desired: Deployment, live: Live) -> list[str]:
     """Where an endpoint is not as git asks, in words; a release that differs is in the row's columns already."""
-    found = []
+    asked, told, found = specs.asked(desired), live.told, []
     for name in sorted(asked.keys() | told.keys()):
         if asked.get(name) != told.get(name):
             hidden = name.endswith((".archive", ".image"))
             found.append(f"{name} differs" if hidden else f"{name} is {told.get(name)}, git says {asked.get(name)}")
-    return found
+    scaled = autoscaling.DELEGATED if desired.autoscaling else ()
+    return found or [str(one) for one in live.drift if one.field not in scaled]
 
 
 def _health(live: Live, same: bool) -> str:

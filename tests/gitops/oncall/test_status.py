@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from gitops import deployment, ledger, specs
+from gitops.delivery.capacity import COUNT, Drift
 from gitops.delivery.decide import MOVING, STATES
 from gitops.delivery.endpoint import ATTEMPT_DIGEST, VERIFIED_CONFIG, VERIFIED_P99
+from gitops.deployment import Autoscaling
 from gitops.errors import GitopsError
 from gitops.hosts import Change
 from gitops.oncall import status
@@ -66,6 +68,14 @@ def test_the_same_release_served_otherwise_than_git_says_is_out_of_sync_and_the_
     found = status.row("production", more, live())
     assert (found.sync, found.health, found.well) == ("OutOfSync", "Healthy", False)
     assert found.reason == "main.instances is 1, git says 3"
+
+
+def test_instances_that_a_hand_changed_are_told_and_those_of_scaling_are_not():
+    changed = live(drift=(Drift("main", COUNT, 2, 1),))
+    found = status.row("production", DESIRED, changed)
+    assert (found.sync, found.reason) == ("OutOfSync", "main: DesiredInstanceCount is 2, git asks for 1")
+    scaled = DESIRED.model_copy(update={"autoscaling": Autoscaling(min=1, max=3, invocations_per_instance=100)})
+    assert status.row("production", scaled, changed).well
 
 
 def test_an_endpoint_that_git_asks_nothing_of_is_out_of_sync():
