@@ -82,7 +82,7 @@ def test_f58_a_name_that_no_disk_takes_is_left_out_and_named(repository, tmp_pat
     sha = repository.commit({"params/a.yml": "a"})
     blob = git.run("rev-parse", f"{sha}:params/a.yml").strip()
     git.run("update-index", "-z", "--index-info", given=b"100644 %s\tparams/%s\0" % (blob, name))
-    sha = git.text("commit-tree", "-m", "evil", git.text("write-tree"))
+    sha = repository.git("commit-tree", "-m", "evil", repository.git("write-tree"))
     (tmp_path / "out").mkdir()
     (problem,) = trees.write(sha, tmp_path / "out", ["params"])
     assert problem.endswith("its name is too long, no UTF-8 or leads elsewhere; rename it")
