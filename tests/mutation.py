@@ -18,7 +18,8 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = ROOT / "tests" / "mutants"
 FAILED, SECONDS = 1, 600  # pytest's exit code when tests ran and some failed; the longest that one may take
-OPTIONS = ("-x", "-q", "-m", "", "--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:randomly")
+# plain asserts: nobody reads how two archives differ, and with CI set pytest takes minutes to work it out
+OPTIONS = ("-x", "-q", "-m", "", "--assert=plain", "--import-mode=importlib", "-p", "no:cacheprovider")
 
 
 class StaleError(Exception):
