@@ -37,7 +37,7 @@ $(READY): requirements.lock
 demo: $(READY) ## the whole loop on this machine: push, train, promote, revert (KEEP=1, DATA=synthetic)
 	@$(PY) -m demo $(if $(KEEP),--keep) $(if $(DATA),--data $(DATA))
 
-test: $(READY) ## the tests (about seven minutes on two cores)
+test: $(READY) ## the tests (about eight minutes on two cores)
 	@$(PY) -m pytest -n 2
 
 test-heavy: $(READY) ## the tests that need an engine of their own lock
